@@ -38,7 +38,7 @@ def _or_memory(name: str) -> Callable[..., Any]:
 class RedisOrMemory(RedisCache):
     """Django's Redis cache with a fallback."""
 
-    def __init__(self, server: str, params: dict[str, Any]) -> None:
+    def __init__(self, server: str, params: dict[str, object]) -> None:
         super().__init__(server, params)
         self.memory = LocMemCache("redis-is-down", {"MAX_ENTRIES": 10_000})
         self.resting_until = 0.0

@@ -42,7 +42,7 @@ def rows(header: Sequence[str], lines: Iterable[Sequence[Any]]) -> Iterator[str]
         yield writer.writerow([harmless(cell) for cell in line])
 
 
-def harmless(cell: Any) -> str:
+def harmless(cell: object) -> str:
     """Return the cell as text, with an apostrophe in front of anything that would start a formula.
 
     Numbers stay numbers, negative ones too; text that only looks like a number doesn't.

@@ -134,7 +134,7 @@ class EncryptedTextField(TextField):
             return Secret("") if value is not None else None
         return StoredSecret(value)
 
-    def get_prep_value(self, value: Any) -> Any:
+    def get_prep_value(self, value: object) -> object:
         """Encrypt with the first of FIELD_ENCRYPTION_KEYS; empty and None stay as they are."""
         if value is None:
             return None

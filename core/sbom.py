@@ -175,8 +175,8 @@ def bill(requirements: str, *, name: str, version: str) -> dict[str, Any]:
     }
 
 
-def _component(package: Package, license_: str) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _component(package: Package, license_: str) -> dict[str, object]:
+    found: dict[str, object] = {
         "type": "library",
         "bom-ref": package.purl,
         "name": package.name,

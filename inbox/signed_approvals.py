@@ -7,7 +7,7 @@ a signature, for one answer.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Final
 
 from allauth.mfa.adapter import get_adapter
 from django.contrib.auth.models import User
@@ -33,7 +33,7 @@ _TIMEOUT_MS: Final = 120_000
 _ANSWER_LENGTH: Final = 10_000
 
 
-def ask(request: HttpRequest, action: OrderAction, by: User) -> dict[str, Any]:
+def ask(request: HttpRequest, action: OrderAction, by: User) -> dict[str, object]:
     """Return the options for navigator.credentials.get, as JSON data.
 
     Replaces an earlier request: only the newest one can be answered, and only once.

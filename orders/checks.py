@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.core import checks
@@ -16,7 +16,7 @@ _SHORTEST_KEY: Final = 32
 
 @checks.register(checks.Tags.database)
 def policies_exist(
-    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+    app_configs: object, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[checks.CheckMessage]:
     """Warn if there are no policies, so that nothing limits refunds.
 
@@ -38,7 +38,7 @@ def policies_exist(
 
 
 @checks.register(checks.Tags.security)
-def audit_keys_are_long(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+def audit_keys_are_long(app_configs: object, **kwargs: object) -> list[checks.CheckMessage]:
     """Refuse audit keys that could be guessed from the seals in the database."""
     if all(len(key) >= _SHORTEST_KEY for key in settings.AUDIT_KEYS):
         return []
@@ -53,7 +53,7 @@ def audit_keys_are_long(app_configs: Any, **kwargs: Any) -> list[checks.CheckMes
 
 @checks.register(checks.Tags.database)
 def records_are_out_of_reach(
-    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+    app_configs: object, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[checks.CheckMessage]:
     """Warn if this PostgreSQL role could empty the audit log or turn its triggers off.
 

@@ -157,7 +157,7 @@ class DeskSite(AdminSite):
 
     @login_not_required
     def login(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Send people to the one log-in there is, which asks for the second factor, too."""
         if self.has_permission(request):
@@ -210,7 +210,7 @@ class DeskSite(AdminSite):
         return groups
 
     def index(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> TemplateResponse:
         """Render the overview: tiles of the installation and of each active store."""
         common, by_store = _tiles(request)
@@ -267,11 +267,11 @@ def _group(title: str, hint: str, models: list[Any]) -> dict[str, Any]:
     }
 
 
-def _named(model: dict[str, Any], key: str, text: str) -> dict[str, Any]:
+def _named(model: dict[str, object], key: str, text: str) -> dict[str, object]:
     return {**model, "name": _NAMES.get(key, model["name"]), "hint": text}
 
 
-def _money_page() -> dict[str, Any]:
+def _money_page() -> dict[str, object]:
     return {
         "name": "Money",
         "object_name": "Money",

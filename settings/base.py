@@ -132,7 +132,7 @@ MFA_RATE_LIMITS = {"webauthn_login": "120/m/ip"}
 SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED", True)
 REAUTHENTICATION_MINUTES = env.whole("REAUTHENTICATION_MINUTES", 15)
 
-TEMPLATES: list[dict[str, Any]] = [
+TEMPLATES: list[dict[str, object]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
@@ -155,7 +155,7 @@ MIGRATION_DATABASE = (
 )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _VALIDATION = "django.contrib.auth.password_validation"
-AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
     {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
@@ -180,7 +180,9 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 
 # The Celery broker, and the channel that wakes live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
-CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, object] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
 
 # Trust X-Forwarded-For and -Proto. Turn this on only behind a proxy that sets both itself.
 TRUSTED_PROXY = env.flag("TRUSTED_PROXY")
@@ -236,7 +238,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax
 LANGUAGE_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY: dict[str, Any] = {
+CONTENT_SECURITY_POLICY: dict[str, object] = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],
@@ -255,7 +257,7 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
 # minute for each channel (inbox.api.limits); 0: unlimited.
 API_REQUESTS_PER_MINUTE = env.whole("API_REQUESTS_PER_MINUTE", 1200)
 CHANNEL_MESSAGES_PER_MINUTE = env.whole("CHANNEL_MESSAGES_PER_MINUTE", 6000)
-REST_FRAMEWORK: dict[str, Any] = {
+REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "inbox.api.authentication.ApiTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",

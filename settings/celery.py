@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from celery import Celery, signals
 from celery.schedules import crontab
@@ -14,7 +14,7 @@ from settings import env
 # How far a scheduler's clock may differ from a worker's before the worker discards its messages as
 # expired. Matches the leases' tolerance for clock skew (core.leases).
 CLOCKS_DIFFER_S: Final = 15 * 60
-SCHEDULE: Final[dict[str, dict[str, Any]]] = {
+SCHEDULE: Final[dict[str, dict[str, object]]] = {
     "sweep actions": {"task": "orders.tasks.sweep_actions", "schedule": 5.0},
     "end overdue actions": {"task": "orders.tasks.end_overdue_actions", "schedule": 5.0},
     "seal audit": {"task": "orders.tasks.seal_audit", "schedule": 60.0},
@@ -61,7 +61,7 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
 _LONGEST_S: Final = 12 * 3600
 
 
-def _expiring(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _expiring(schedule: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
     """Give each periodic message an expiry.
 
     Messages that piled up while the workers were down are discarded instead of being worked through
@@ -73,7 +73,7 @@ def _expiring(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def lifetime_s(entry: dict[str, Any]) -> float:
+def lifetime_s(entry: dict[str, object]) -> float:
     """Return how long a periodic message stays valid: until the next one, within limits.
 
     At least CLOCKS_DIFFER_S, so that a slightly wrong clock loses nothing; at most 12 hours.

@@ -68,8 +68,8 @@ class AccountAdapter(DefaultAccountAdapter):
         request: HttpRequest,
         level: int,
         message_template: str | None = None,
-        *more: Any,
-        **named: Any,
+        *more: object,
+        **named: object,
     ) -> None:
         if message_template not in _UNSAID:
             super().add_message(request, level, message_template, *more, **named)
@@ -78,7 +78,7 @@ class AccountAdapter(DefaultAccountAdapter):
         # As for an account that doesn't exist.
         return redirect("login")
 
-    def is_reauthentication_required(self, *, app: str, **_: Any) -> bool:
+    def is_reauthentication_required(self, *, app: str, **_: object) -> bool:
         return reauthentication.is_due(self.request)
 
     def get_reauthentication_methods(self, user: User) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_reset_password_from_key_url(self, key: str) -> str:
         return links.address_of(key)
 
-    def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
+    def send_password_reset_mail(self, user: User, email: str, context: dict[str, object]) -> None:
         # To the address on the account, not to what was typed, which may only look like it.
         super().send_password_reset_mail(user, user.email, context)
 
@@ -100,12 +100,12 @@ class AccountAdapter(DefaultAccountAdapter):
         self,
         template_prefix: str,
         user: User,
-        context: dict[str, Any] | None = None,
+        context: dict[str, object] | None = None,
         email: str | None = None,
     ) -> None:
         super().send_notification_mail(template_prefix, user, context, email or user.email)
 
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, object]) -> None:
         """Hand a mail to a worker, so that its time says nothing about who exists."""
         shown = {"site_name": NAME, "public_url": settings.PUBLIC_URL, **context}
         subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", shown).split())

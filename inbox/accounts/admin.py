@@ -45,7 +45,7 @@ class PersonForm(ChangeForm):
 
     password = None  # type: ignore[assignment]  # as Django documents it
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Reject an administrator who would also be an agent or supervisor."""
         cleaned = super().clean() or {}
         if grants.mixes({group.name for group in cleaned.get("groups") or ()}):
@@ -56,7 +56,7 @@ class PersonForm(ChangeForm):
 class NewPersonForm(PersonForm):
     """A new person: they get a link by email and set their own password."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.fields["email"].required = True
 
@@ -195,7 +195,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         is_above = obj is not None and obj.is_superuser and not _is_superuser(request)
         return not is_above and super().has_change_permission(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Refuse, because the audit log and refunds refer to people."""
         # The log and their refunds refer to them: deactivate them instead.
         return False
@@ -278,7 +278,7 @@ class RoleGrantAdmin(ReadOnlyAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("auth.change_user")
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("auth.change_user")
 
     @admin.action(description="Approve", permissions=["view"])
@@ -316,7 +316,7 @@ class FailedLogInAdmin(ReadOnlyAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("orders.view_auditentry")
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return request.user.has_perm("orders.view_auditentry")
 
 

@@ -30,7 +30,7 @@ class _Session(requests.Session):
 class SocialAdapter(DefaultSocialAccountAdapter):
     """Accounts at the provider: tied to existing people, once, by the address on their account."""
 
-    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: object) -> bool:
         return False
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:

@@ -46,7 +46,7 @@ class ConditionInline(StackedInline):
 class CampaignForm(CampaignModelForm):
     """Refuses campaigns that could not send anything."""
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Require a channel, and an SMS provider for SMS."""
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("via_sms") and not sms.is_configured():

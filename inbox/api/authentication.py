@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from django.contrib.auth.models import User
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
@@ -19,7 +18,7 @@ from inbox.models import ApiToken, TokenScope
 class ApiTokenAuthentication(BaseAuthentication):
     """Authenticate `Authorization: Token …`; `request.auth` is the token."""
 
-    def authenticate(self, request: Request) -> tuple[Any, ApiToken] | None:
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         header = get_authorization_header(request).split()
         if len(header) != 2 or header[0].lower() != b"token":
             return None
@@ -43,7 +42,7 @@ class ApiTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped
     target_class = ApiTokenAuthentication
     name = "apiToken"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {
             "type": "apiKey",
             "in": "header",
@@ -57,7 +56,7 @@ class HasScope(BasePermission):
 
     message = "This token's scope doesn't allow that."
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: object) -> bool:
         if not isinstance(request.auth, ApiToken):
             return True
         # A view that names no scope for changes needs the widest.

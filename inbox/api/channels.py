@@ -49,7 +49,7 @@ class ChannelKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
     target_class = ChannelKeyAuthentication
     name = "channelKey"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
@@ -20,7 +20,7 @@ class Endpoint(APIView):
     # What a token needs to send anything but GET (inbox.api.authentication).
     scope: ClassVar[TokenScope] = TokenScope.ACT
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         errors = {}
         for name, values in request.query_params.lists():
@@ -36,6 +36,6 @@ class Endpoint(APIView):
 class Nowhere(Endpoint):
     """Every other address below /api/v1/, so that programs get a problem and not a page."""
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         raise NotFound

@@ -20,7 +20,7 @@ S = TypeVar("S", bound=serializers.Serializer[Any])
 class StrictSerializer(serializers.Serializer[Any]):
     """Refuses fields it does not know: a typing error must not be taken for consent."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def to_internal_value(self, data: object) -> object:
         """Raise ValidationError that names each unknown field."""
         if isinstance(data, dict) and (extra := sorted(set(data) - set(self.fields))):
             raise serializers.ValidationError({name: ["Unknown field."] for name in extra})
@@ -34,7 +34,7 @@ class NoFields(StrictSerializer):
 class TextField(serializers.CharField):
     """Text a database holds: no NUL (the base refuses it), no lone surrogates."""
 
-    def to_internal_value(self, data: Any) -> str:
+    def to_internal_value(self, data: object) -> str:
         """Raise ValidationError for text that is not valid Unicode."""
         if not isinstance(data, str):
             self.fail("invalid")
@@ -49,7 +49,7 @@ class TextField(serializers.CharField):
 class FlagField(serializers.BooleanField):
     """true or false, not "yes" or 1."""
 
-    def to_internal_value(self, data: Any) -> bool:
+    def to_internal_value(self, data: object) -> bool:
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
         return data
@@ -61,7 +61,7 @@ class QuantityField(serializers.IntegerField):
     def __init__(self, **more: Any) -> None:
         super().__init__(min_value=1, max_value=LARGEST_QUANTITY, **more)
 
-    def to_internal_value(self, data: Any) -> int:
+    def to_internal_value(self, data: object) -> int:
         # A bool is an int, but not a number of items.
         if type(data) is not int:
             self.fail("invalid")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import redis
 from django.conf import settings
@@ -28,7 +28,7 @@ class _PerMinute(BaseThrottle):
     setting: ClassVar[str]
     _wait_s = 0.0
 
-    def allow_request(self, request: Request, view: Any) -> bool:
+    def allow_request(self, request: Request, view: object) -> bool:
         limit: int = getattr(settings, self.setting)
         who = self._who(request)
         if not limit or not who:

@@ -126,7 +126,7 @@ def _ignored(data: Json) -> tuple[frozenset[str], str]:
     return frozenset({"cancel_shipments"}), "Has no effect on a refund. Leave it out."
 
 
-def _says_something(name: str, value: Any) -> bool:
+def _says_something(name: str, value: object) -> bool:
     # "" for `through` and the original method only say what happens anyway.
     return bool(value) and not (name == "method" and value == RefundMethod.ORIGINAL)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -13,6 +11,6 @@ from inbox.accounts import roles
 class HasRole(BasePermission):
     """Require a role that opens the inbox. The default of every view."""
 
-    def has_permission(self, request: Request, view: Any) -> bool:
+    def has_permission(self, request: Request, view: object) -> bool:
         """Ask for such a role of the session's or the token's user."""
         return roles.may_work(request.user)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404
 from rest_framework import exceptions, status
@@ -17,7 +15,7 @@ from inbox.api import parsers
 from orders.errors import Refusal
 
 
-def problem(kind: str, title: str, *, code: int, detail: str = "", **more: Any) -> Response:
+def problem(kind: str, title: str, *, code: int, detail: str = "", **more: object) -> Response:
     """Build a problem response; `more` adds members to its body."""
     body = {"type": f"urn:agent-inbox:{kind}", "title": title, "status": code, **more}
     if detail:
@@ -25,7 +23,7 @@ def problem(kind: str, title: str, *, code: int, detail: str = "", **more: Any) 
     return Response(body, status=code, content_type="application/problem+json")
 
 
-def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: Any) -> Response:
+def refused(refusal: Refusal, *, code: int = status.HTTP_409_CONFLICT, **more: object) -> Response:
     """Build the response to a refused action, in the same words as on the page."""
     return problem(
         "refused",
@@ -53,7 +51,7 @@ def prove_again(request: Request) -> Response | None:
     )
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, object]) -> Response | None:
     """Turn REST framework's errors into problems, keeping the headers that clients need."""
     if isinstance(error, exceptions.ValidationError):
         return problem(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Final
 
-_PROBLEM: Final[dict[str, Any]] = {
+_PROBLEM: Final[dict[str, object]] = {
     "type": "object",
     "description": "RFC 9457. `type` is stable; `title` and `detail` are for people.",
     "required": ["type", "title", "status"],
@@ -41,9 +41,9 @@ def add_problems(result: Any, generator: Any, request: Any, public: bool) -> Any
     return result
 
 
-def _response(code: int) -> dict[str, Any]:
+def _response(code: int) -> dict[str, object]:
     schema = {"$ref": "#/components/schemas/Problem"}
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "description": HTTPStatus(code).phrase,
         "content": {"application/problem+json": {"schema": schema}},
     }

@@ -22,7 +22,7 @@ _DEFAULT_TIMEOUT_S = 10.0
 
 
 class _Watched(smtplib.SMTP):
-    def _get_socket(self, host: str, port: int, timeout: float | None) -> Any:
+    def _get_socket(self, host: str, port: int, timeout: float | None) -> socket.socket:
         """Connect as smtplib does, but let all addresses of a host share a single timeout."""
         error: OSError | None = None
         for *_kind, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):

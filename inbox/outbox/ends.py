@@ -30,7 +30,7 @@ from inbox.outbox.claiming import ATTEMPTS, Claimed, Row, backoff
 from inbox.outbox.writing import wake
 from inbox.suppression import lateness
 
-_RELEASED: Final[dict[str, Any]] = {"lease_until": None, "next_attempt_at": None}
+_RELEASED: Final[dict[str, object]] = {"lease_until": None, "next_attempt_at": None}
 
 
 def sent(claimed: Claimed) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
@@ -32,7 +31,7 @@ def beside_conversation(view: View) -> View:
     """Serve a view under /inbox/conversations/<pk>/…, with the regular session login."""
 
     @wraps(view)
-    def wrapper(request: HttpRequest, pk: int, **found: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, pk: int, **found: object) -> HttpResponse:
         found_conversation = access.get_conversation(request.user, pk)
         place = BesideConversation(found_conversation, scope_of(request.user))
         return view(request, place=place, **found)
@@ -47,7 +46,7 @@ def in_frame(view: View) -> View:
     @login_not_required
     @csrf_exempt
     @wraps(view)
-    def wrapper(request: HttpRequest, **found: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, **found: object) -> HttpResponse:
         try:
             held, frame, agent = authentication.admit(request.headers.get("Authorization", ""))
         except FrameRefused as refused:
@@ -71,7 +70,7 @@ def in_window(view: View) -> View:
     and CSRF check."""
 
     @wraps(view)
-    def wrapper(request: HttpRequest, window: str, **found: Any) -> HttpResponse:
+    def wrapper(request: HttpRequest, window: str, **found: object) -> HttpResponse:
         try:
             held, frame, agent = authentication.open_window(window)
         except FrameRefused as refused:

@@ -102,11 +102,11 @@ class AmountField(forms.CharField):
         self.like = like
         super().__init__(max_length=40, **options)
 
-    def prepare_value(self, value: Any) -> Any:
+    def prepare_value(self, value: object) -> object:
         """Write Money in the agent's locale; text stays as it was typed."""
         return amount_input.write(value) if isinstance(value, Money) else value
 
-    def clean(self, value: Any) -> Money | None:
+    def clean(self, value: object) -> Money | None:
         """Raise ValidationError if the text is not an amount or can be read two ways."""
         text = super().clean(value)
         if not text:
@@ -137,7 +137,7 @@ class CancelForm(forms.Form):
         *,
         reasons: Sequence[CancelReason],
         net_paid: Money,
-        initial: dict[str, Any] | None = None,
+        initial: dict[str, object] | None = None,
     ) -> None:
         super().__init__(data, initial=initial)
         self.net_paid = net_paid
@@ -152,7 +152,7 @@ class CancelForm(forms.Form):
         """The full refundable amount, formatted as the field holds it."""
         return amount_input.write(self.net_paid)
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Require an amount above zero and up to what was paid, if it is refunded now."""
         cleaned = super().clean() or {}
         if self.net_paid and cleaned.get("refund") == "now" and "amount" not in self.errors:
@@ -215,7 +215,7 @@ class RefundForm(forms.Form):
         limits: Mapping[str, int],
         net_paid: Money,
         is_delivered: bool,
-        initial: dict[str, Any] | None = None,
+        initial: dict[str, object] | None = None,
     ) -> None:
         super().__init__(data, initial=initial)
         self.lines = _refundable(lines, limits)
@@ -277,7 +277,7 @@ class RefundForm(forms.Form):
         ]
         return next((amount for amount in typed if amount is not None), None)
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Require something to refund, within what is left, in the mode that is shown."""
         cleaned = super().clean() or {}
         self._clear_the_other_mode(cleaned)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -58,7 +58,7 @@ class Place(ABC):
 
     @property
     @abstractmethod
-    def url_args(self) -> tuple[Any, ...]:
+    def url_args(self) -> tuple[object, ...]:
         """The leading arguments of every URL of this place."""
 
     @property
@@ -110,7 +110,7 @@ class Place(ABC):
         """Return the same place without cached answers about whose orders they are."""
         return self
 
-    def url(self, name: str, *args: Any) -> str:
+    def url(self, name: str, *args: object) -> str:
         """Reverse one of this place's views."""
         return reverse(f"{self.namespace}:{name}", args=[*self.url_args, *args])
 
@@ -135,7 +135,7 @@ class Place(ABC):
         here. `amount` None means that the sum is unknown."""
         return ""
 
-    def page_context(self, agent: Agent) -> dict[str, Any]:
+    def page_context(self, agent: Agent) -> dict[str, object]:
         """Return what base.html needs when a fragment is shown as a page of its own."""
         return {}
 
@@ -151,7 +151,7 @@ class BesideConversation(Place):
     has_conversation = True
 
     @property
-    def url_args(self) -> tuple[Any, ...]:
+    def url_args(self) -> tuple[object, ...]:
         return (self.conversation.pk,)
 
     @cached_property
@@ -232,7 +232,7 @@ class InFrame(Place):
     is_frame = True
 
     @property
-    def url_args(self) -> tuple[Any, ...]:
+    def url_args(self) -> tuple[object, ...]:
         return ()
 
     def afresh(self) -> InFrame:
@@ -353,7 +353,7 @@ class InWindow(InFrame):
     is_window = True
 
     @property
-    def url_args(self) -> tuple[Any, ...]:
+    def url_args(self) -> tuple[object, ...]:
         """The sealed pass, which is all the window knows of the customer."""
         return (tokens.seal_window(self.held),)
 
@@ -365,5 +365,5 @@ class InWindow(InFrame):
         """Always "", because the agent may confirm here."""
         return ""
 
-    def page_context(self, agent: Agent) -> dict[str, Any]:
+    def page_context(self, agent: Agent) -> dict[str, object]:
         return {"is_live": True}

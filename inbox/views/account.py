@@ -5,8 +5,6 @@ The flows are django-allauth's; here they get our pages, our dialog and our rule
 
 from __future__ import annotations
 
-from typing import Any
-
 from allauth.mfa.base.views import AuthenticateView, IndexView
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.contrib.auth.decorators import login_not_required
@@ -29,14 +27,14 @@ class SecondStep(AuthenticateView):
         is_part = log_in.is_part(self.request)
         return ["inbox/_second_step.html" if is_part else "inbox/second_step.html"]
 
-    def get_context_data(self, **more: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super().get_context_data(**more)
+    def get_context_data(self, **more: object) -> dict[str, object]:
+        found: dict[str, object] = super().get_context_data(**more)
         return found | {
             "is_part": log_in.is_part(self.request),
             "has_passkeys": log_in.has_passkeys(self.request),
         }
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         return log_in.finished(request, super().dispatch(request, *args, **kwargs))
 
 
@@ -44,7 +42,7 @@ class SecondStep(AuthenticateView):
 class PasskeyLogIn(LoginWebAuthnView):
     """Log in with a passkey alone: it is a device and a fingerprint, face or PIN in one."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         log_in.keep_text(request)
         return log_in.finished(request, super().dispatch(request, *args, **kwargs))
 
@@ -62,8 +60,8 @@ class PasskeyLogIn(LoginWebAuthnView):
 class SigningIn(IndexView):
     """A person's second factors, password and sessions."""
 
-    def get_context_data(self, **more: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super().get_context_data(**more)
+    def get_context_data(self, **more: object) -> dict[str, object]:
+        found: dict[str, object] = super().get_context_data(**more)
         return found | {
             "is_missing": factors.is_missing(self.request.user),
             "has_passkeys": log_in.has_passkeys(self.request),

@@ -46,7 +46,7 @@ class LogInForm(AuthenticationForm):
 
     wait_s = 0
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Check the password. Raises ValidationError, also while it's too early."""
         if self.wait_s:
             raise ValidationError(_too_many(self.wait_s), code="wait")
@@ -64,14 +64,14 @@ class LogIn(views.LoginView):
         """Return the form alone for the dialog."""
         return ["inbox/_log_in.html" if is_part(self.request) else "inbox/login.html"]
 
-    def get_context_data(self, **more: Any) -> dict[str, Any]:
+    def get_context_data(self, **more: object) -> dict[str, object]:
         return super().get_context_data(**context(self.request), **more)
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         """Answer the dialog with 204 and the agent's ID instead of a redirect."""
         return finished(request, super().dispatch(request, *args, **kwargs))
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         """Look at the password, unless too many wrong ones came before."""
         self._tried = throttling.attempt(request, request.POST.get("username", "")[:254])
         return super().post(request, *args, **kwargs)

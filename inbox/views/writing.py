@@ -222,7 +222,7 @@ def _composer_as_sent(
 
 
 def _change(
-    request: HttpRequest, found: Conversation, service: Service, again: Again, **what: Any
+    request: HttpRequest, found: Conversation, service: Service, again: Again, **what: object
 ) -> HttpResponseBase:
     press = press_of(request)
     try:

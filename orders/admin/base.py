@@ -58,7 +58,7 @@ class SumInput(forms.TextInput):
     def __init__(self, attrs: dict[str, object] | None = None) -> None:
         super().__init__({"inputmode": "decimal", "class": "sum-field", "autocomplete": "off"})
 
-    def format_value(self, value: Any) -> str | None:
+    def format_value(self, value: object) -> str | None:
         """Write the amount in the reader's language; four decimals where three could be
         thousands."""
         if not isinstance(value, Decimal):

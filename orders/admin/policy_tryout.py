@@ -61,7 +61,7 @@ class TrialForm(forms.Form):
         for name in ("amount", "spent"):
             self.fields[name].widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Parse the amounts in the store's currency; a cancellation needs none."""
         cleaned = super().clean() or {}
         store: Store | None = cleaned.get("store")

@@ -72,7 +72,7 @@ def current_key() -> tuple[str, bytes]:
 
 def entry_text(entry: Entry) -> str:
     """Return an entry as canonical JSON, the same on every database."""
-    content: dict[str, Any] = {name: entry[name] for name in COLUMNS}
+    content: dict[str, object] = {name: entry[name] for name in COLUMNS}
     content["at"] = entry["at"].isoformat()
     # The column has four decimal places; a Decimal not read back from it may have fewer.
     content["amount"] = None if entry["amount"] is None else f"{entry['amount']:.4f}"

@@ -47,7 +47,7 @@ def record_restore(*, reason: str, given: Sequence[str] = (), by: User | None = 
     return lost
 
 
-def heads_lost(detail: Any) -> frozenset[str]:
+def heads_lost(detail: object) -> frozenset[str]:
     """Return the heads that a restore's entry accounts for; none if its proof doesn't hold."""
     if not isinstance(detail, Mapping):
         return frozenset()
@@ -67,5 +67,5 @@ def _recorded_already() -> frozenset[str]:
     return frozenset(head for detail in rows for head in heads_lost(detail))
 
 
-def _text(said: Mapping[str, Any]) -> str:
+def _text(said: Mapping[str, object]) -> str:
     return "restore:" + json.dumps(said, sort_keys=True, separators=(",", ":"))

@@ -47,7 +47,7 @@ class Signed:
     nonce: str
     at: str
     rp_id: str
-    assertion: Mapping[str, Any]
+    assertion: Mapping[str, object]
     keys: Mapping[str, str]
 
 
@@ -65,7 +65,7 @@ def encode(value: bytes) -> str:
     return websafe_encode(value)
 
 
-def public_key_text(key: Mapping[int, Any]) -> str:
+def public_key_text(key: Mapping[int, object]) -> str:
     """Write a credential's public key (COSE) for JSON."""
     return encode(cbor.encode(dict(key)))
 
@@ -192,7 +192,7 @@ def _verify(kept: Mapping[str, str]) -> None:
         raise SignatureRefused("The signature doesn't match the passkey.") from error
 
 
-def _public_key(kept: Mapping[str, str]) -> Mapping[int, Any]:
+def _public_key(kept: Mapping[str, str]) -> Mapping[int, object]:
     decoded = cbor.decode(websafe_decode(kept["public_key"]))
     if not isinstance(decoded, Mapping):
         raise SignatureRefused("Its public key can't be read.")
@@ -204,5 +204,5 @@ def age_s(at: str, *, now: datetime) -> float:
     return (now - datetime.fromisoformat(at)).total_seconds()
 
 
-def _canonical(content: Any) -> str:
+def _canonical(content: object) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -56,7 +56,7 @@ def as_owner(connection: BaseDatabaseWrapper) -> Iterator[str]:
 
     Without that setting, nothing changes and "" is yielded.
     """
-    owner: dict[str, Any] | None = settings.MIGRATION_DATABASE
+    owner: dict[str, object] | None = settings.MIGRATION_DATABASE
     if owner is None or connection.vendor != "postgresql":
         yield ""
         return

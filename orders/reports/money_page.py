@@ -52,7 +52,7 @@ class PeriodForm(forms.Form):
         # The sums of every store are only for those who see every store.
         store.required = DESK.is_limited(user)
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Reject a period that ends before it starts or is longer than LONGEST_DAYS."""
         cleaned = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
@@ -114,7 +114,7 @@ def urls(site: AdminSite) -> list[URLPattern]:
     ]
 
 
-def _lines(found: totals.Report) -> Iterator[tuple[Any, ...]]:
+def _lines(found: totals.Report) -> Iterator[tuple[object, ...]]:
     for sheet in found.sheets:
         for table in sheet.tables:
             for row in table.rows:

@@ -73,7 +73,7 @@ def to_count(value: Any) -> int:
     return int(value) if value is not None else 0
 
 
-def to_time(text: Any) -> datetime | None:
+def to_time(text: object) -> datetime | None:
     """Parse an optional ISO 8601 time; None if it's empty, ValueError if it's malformed."""
     return must_time(text) if text else None
 

@@ -112,7 +112,7 @@ def _store(deliveries: Sequence[Delivery], now: datetime) -> list[Answer]:
     return answers
 
 
-def _row(one: Delivery) -> tuple[Any, ...]:
+def _row(one: Delivery) -> tuple[object, ...]:
     return (
         one.store_id,
         one.webhook_id,
@@ -127,7 +127,7 @@ def _row(one: Delivery) -> tuple[Any, ...]:
     )
 
 
-def _insert_postgresql(rows: list[tuple[Any, ...]], now: datetime) -> list[tuple[int, str]]:
+def _insert_postgresql(rows: list[tuple[object, ...]], now: datetime) -> list[tuple[int, str]]:
     import psycopg
 
     # Outside a transaction, the one statement is its own; BEGIN and COMMIT would cost two trips.

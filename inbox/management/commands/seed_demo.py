@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -253,7 +253,14 @@ class Command(BaseCommand):
             raise CommandError(f"{url} answered {answer.status}: {answer.data[:300]!r}")
 
     def _colleague(
-        self, channel: Channel, story: Story, username: str, text: str, at: Any, *, is_note: bool
+        self,
+        channel: Channel,
+        story: Story,
+        username: str,
+        text: str,
+        at: datetime,
+        *,
+        is_note: bool,
     ) -> None:
         conversation = Conversation.objects.get(channel=channel, external_id=story.key)
         write = services.note if is_note else services.reply

@@ -36,7 +36,7 @@ class Command(migrate.Command):
             for statement in runtime_role.grants(connection, role) if role else ():
                 _execute(connection, statement)
 
-    def _migrate(self, connection: BaseDatabaseWrapper, *args: Any, **options: Any) -> None:
+    def _migrate(self, connection: BaseDatabaseWrapper, *args: object, **options: object) -> None:
         limits = _NO_LIMIT if connection.vendor == "postgresql" else ()
         for name in limits:
             _execute(connection, f"SET {name} = 0")
@@ -54,7 +54,7 @@ class Command(migrate.Command):
         for name in limits:
             _execute(connection, f"RESET {name}")
 
-    def _try_migrate(self, *args: Any, **options: Any) -> bool:
+    def _try_migrate(self, *args: object, **options: object) -> bool:
         """Run the migrations; False if a lock timed out or a deadlock was broken.
 
         Migrations applied before that stay applied.
