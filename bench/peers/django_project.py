@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import hmac
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import django
 from a2wsgi import WSGIMiddleware
@@ -105,7 +105,7 @@ except ImportError:
 else:
     urlpatterns.append(path("package", csrf_exempt(webhook(_keep))))
 
-_django = WSGIMiddleware(get_wsgi_application(), workers=16)
+_django: Any = WSGIMiddleware(get_wsgi_application(), workers=16)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
