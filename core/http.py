@@ -93,9 +93,9 @@ class _Call:
     """One call in progress in its thread."""
 
     ends_at: float
-    connection: Any = None
+    connection: object = None
     # Kept here because a connection that closes after its response drops its socket earlier.
-    sock: Any = None
+    sock: object = None
     has_sent: bool = False
     is_cut: bool = False
     is_over: bool = False
@@ -109,7 +109,7 @@ class _Call:
             self.is_cut = True
             _shut_down(self.sock or getattr(self.connection, "sock", None))
 
-    def watch(self, connection: Any, sock: Any = None) -> None:
+    def watch(self, connection: object, sock: object = None) -> None:
         """Make this the connection to cut. Raises TimeoutError if the call's time is already up."""
         with self.lock:
             self.connection, self.sock = connection, sock
@@ -291,7 +291,7 @@ def deadline(*, within_s: float) -> Iterator[None]:
         under_way.end()
 
 
-def watch(connection: Any, sock: Any) -> None:
+def watch(connection: object, sock: object) -> None:
     """Have the running deadline cut this connection off. Raises TimeoutError if it has passed."""
     under_way: _Call | None = getattr(_here, "call", None)
     if under_way is not None:
@@ -329,7 +329,7 @@ def patience_s(through: urllib3.PoolManager) -> float:
     return float(timeout.connect_timeout or 0) + float(timeout.read_timeout or 0)  # type: ignore[arg-type]
 
 
-def _socket_of(answer: Any) -> Any:
+def _socket_of(answer: object) -> object:
     """Return the socket a response is read from; its class doesn't expose it."""
     reader = getattr(getattr(answer, "_fp", None), "fp", None)
     return getattr(getattr(reader, "raw", None), "_sock", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FrameType
 from typing import Any
 
 from django.http import HttpRequest
@@ -24,14 +25,16 @@ class MaskingReporterFilter(SafeExceptionReporterFilter):
         """Mask even with DEBUG on, where Django would not."""
         return True
 
-    def get_post_parameters(self, request: HttpRequest | None) -> Any:
+    def get_post_parameters(self, request: HttpRequest | None) -> dict[str, str]:
         """Keep the names of the submitted fields and hide every value."""
         # Debugging needs to know which fields were sent, not what a customer or agent typed.
         if request is None:
             return {}
         return dict.fromkeys(request.POST, HIDDEN)
 
-    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: FrameType
+    ) -> Any:
         """Mask the local variables of every frame, not only those a view marked as sensitive."""
         found = super().get_traceback_frame_variables(request, tb_frame)
         return [(name, self.cleanse_setting(name, value)) for name, value in found]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
-from django.db import transaction
+from django.db import models, transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
@@ -29,7 +30,7 @@ else:
 class LinkedToTheInbox(DeskAdmin):
     """Shows the link `in_the_inbox` to people whom the inbox is open to."""
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: models.Model | None = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
         if roles.may_work(request.user):
             return fieldsets
@@ -68,7 +69,9 @@ class ContactAdmin(LinkedToTheInbox):
     ]
     list_display = ["name", "language", "created_at"]
 
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+    def save_formset(
+        self, request: HttpRequest, form: forms.ModelForm[Contact], formset: Any, change: bool
+    ) -> None:
         """Audit every edited identity: an address typed here is proven by nothing else."""
         with transaction.atomic():
             super().save_formset(request, form, formset, change)

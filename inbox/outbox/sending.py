@@ -55,7 +55,7 @@ def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) ->
     return lanes.way_of(claimed.route)
 
 
-def _send(send: Callable[[object], None], claimed: Claimed) -> None:
+def _send(send: Callable[[Any], None], claimed: Claimed) -> None:
     """Send the row. Turns any exception of a provider or mail library into NotSent, so that every
     attempt has a recorded end."""
     row = claimed.row

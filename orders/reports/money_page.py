@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, timedelta
 from typing import Any, Final
 
 from django import forms
 from django.contrib.admin import AdminSite
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -45,7 +45,7 @@ class PeriodForm(forms.Form):
         Store.objects.all(), required=False, label="Store", empty_label="Every store"
     )
 
-    def __init__(self, data: Any, *, user: Any) -> None:
+    def __init__(self, data: Mapping[str, object], *, user: User | AnonymousUser) -> None:
         super().__init__(data)
         store: Any = self.fields["store"]
         store.queryset = DESK.limited(user, Store.objects.all())
