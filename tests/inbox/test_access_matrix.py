@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,13 +55,13 @@ class Address:
     @property
     def is_about_something(self) -> bool:
         """Whether someone else's ID can stand first."""
-        return bool(self.ids) and self.ids[0] != "window"
+        # The two parts of a link by email name no row of a team.
+        return bool(self.ids) and self.ids[0] != "window" and "key" not in self.ids
 
     @property
     def is_nested(self) -> bool:
         """Whether someone else's ID can stand inside one's own."""
-        # The two parts of a link by email name no row of a team.
-        return len(self.ids) > 1 and "key" not in self.ids
+        return self.is_about_something and len(self.ids) > 1
 
 
 def addresses() -> Iterator[Address]:
@@ -309,7 +310,9 @@ def test_a_sample_answers_as_declared(world: TwoTeams) -> None:
 
 @pytest.mark.slow
 def test_every_request_answers_as_declared(world: TwoTeams) -> None:
-    assert "\n".join(troubles(world, list(requests()))) == ""
+    """Every eighth in CI; all of them, in minutes, with ACCESS_MATRIX_STEP=1."""
+    asked = list(requests())[:: int(os.environ.get("ACCESS_MATRIX_STEP", "8"))]
+    assert "\n".join(troubles(world, asked)) == ""
 
 
 # --- Controls ------------------------------------------------------------------------------------
