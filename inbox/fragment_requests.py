@@ -20,8 +20,10 @@ _AGENT: Final = "X-Agent"
 _BACKGROUND: Final = "X-Background"
 # Cookie set by js/reading.js: this browser runs scripts.
 _SCRIPTS: Final = "scripts"
+# allauth answers a script that asks for one of its pages with JSON.
+_SCRIPT: Final = "X-Requested-With"
 # Frames and REST authenticate by Authorization, so the response depends on it as well.
-DECIDING: Final = (_HTMX, _PART, _LANGUAGE, _AGENT, "Authorization")
+DECIDING: Final = (_HTMX, _PART, _LANGUAGE, _AGENT, _SCRIPT, "Authorization")
 
 
 def is_fragment(request: HttpRequest) -> bool:
