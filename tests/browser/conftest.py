@@ -38,7 +38,7 @@ def log_in(browser: Browser, demo: Demo, username: str, **options: Any) -> Brows
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
-    page.wait_for_url("**/inbox/**")
+    page.wait_for_url(lambda url: "/login/" not in url)
     page.close()
     return context
 

@@ -200,7 +200,7 @@ def _frame_of(browser: Browser, url: str, kind: str) -> tuple[str, str]:
     page.locator("#id_username").fill("admin")
     page.locator("#id_password").fill("demo")
     page.locator("form button").first.click()
-    page.wait_for_url("**/inbox/**")
+    page.wait_for_url(lambda url: "/login/" not in url)
     name = "Chatwoot" if kind == "chatwoot" else "Zammad"
     found = set_up(page, url, "https://desk.example.com", name=name, kind=kind, limit="0")
     context.close()
@@ -430,7 +430,7 @@ def _context(browser: Browser, url: str, variant: Variant, who: str) -> BrowserC
         page.locator("#id_username").fill(who)
         page.locator("#id_password").fill("demo")
         page.locator("form button").first.click()
-        page.wait_for_url("**/inbox/**")
+        page.wait_for_url(lambda url: "/login/" not in url)
     return context
 
 
