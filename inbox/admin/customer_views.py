@@ -18,10 +18,9 @@ class CustomerViewAdmin(ReadOnlyAdmin):
         "and hour; customers are shown by number only. To see who opened one customer, search for "
         "the number of the contact or order."
     )
-    list_empty = "Nobody has opened a customer yet."
+    list_empty = "No one has opened a customer yet."
     list_display = ["viewed_at", "viewer", "kind", "number"]
     list_filter = ["kind", "viewer"]
     list_select_related = ["viewer"]
     search_fields = ["=number"]
-    search_help_text = "A contact's or an order's number."
     date_hierarchy = "hour"
