@@ -427,3 +427,11 @@ def test_the_refund_of_a_cancellation_known_by_its_job_is_found() -> None:
     found = move(acted, seen, job=Job.SUCCEEDED)
     assert found == Settled(ActionState.SUCCEEDED, refund_gid=AUTOMATIC.gid)
     assert isinstance(move(acted, seen), Contradiction)
+
+
+def test_without_a_time_no_grace_is_given_to_a_refund_that_should_follow() -> None:
+    acted = action("cancel and all", "accepted", step_last_sent_at=NOW)
+    assert isinstance(outcome(acted, canceled(), now=NOW), Waiting)
+    end = outcome(acted, canceled())
+    assert isinstance(end, Settled)
+    assert end.state == ActionState.PARTIAL
