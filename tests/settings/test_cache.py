@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
+
 import pytest
 import redis
+from django.core.cache import CacheHandler
 from django.core.cache.backends.redis import RedisCache
 
+from core import cache as own
 from core.cache import RedisOrMemory
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -27,3 +31,26 @@ def test_the_stock_cache_would_fail() -> None:
     """Negative control."""
     with pytest.raises(redis.RedisError):
         RedisCache(NOWHERE, {}).get("a")
+
+
+def test_what_one_request_learned_of_redis_the_next_one_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each request has a cache object of its own, in a context of its own."""
+    settings = {"default": {"BACKEND": "core.cache.RedisOrMemory", "LOCATION": NOWHERE}}
+    handler = CacheHandler(settings)
+    asked: list[int] = []
+    real = RedisCache.get
+
+    def get(self: RedisCache, *args: object, **kwargs: object) -> object:
+        asked.append(id(self))
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(RedisCache, "get", get)
+    own._shared.cache_clear()
+    seen = [copy_context().run(lambda: handler["default"]) for _ in range(3)]
+    assert len(set(map(id, seen))) == 3
+    for each in seen:
+        assert each.get("a") is None
+    assert len(asked) == 1, "Redis is asked once, then left alone for a while"
+    assert len({id(each._cache) for each in seen}) == 1
