@@ -230,6 +230,7 @@ class Actions(Endpoint):
         except ActionRefused as error:
             return refused(error.refusal)
         if earlier and scope_of(request.user).sees_store(earlier.order.store_id):
+            _check_store(request, earlier.order.store_id)
             return Response(_action(earlier), status=status.HTTP_202_ACCEPTED)
         order = _order(request, order_id)
         if refusal := access.money_refusal_for_order(request.user, order):
