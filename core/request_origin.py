@@ -1,4 +1,4 @@
-"""Where a change came from: a request's ID, address and person, or somebody at a terminal.
+"""Where a change came from: a request's ID, address and person, or someone at a terminal.
 
 The audit log, log lines, the response header and a support ticket all share the ID.
 """
@@ -49,7 +49,7 @@ def origin(
 
 @contextmanager
 def terminal() -> Iterator[None]:
-    """Record everything inside this block as done by whoever is logged in to this terminal."""
+    """Record everything inside this block as done by the user logged in to this terminal."""
     with _set(Origin(terminal=_os_user())):
         yield
 

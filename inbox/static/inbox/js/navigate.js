@@ -140,7 +140,7 @@ if (main) {
     clearTimeout(resting);
     if (target.matches?.("a.conversation-row:focus-visible")) resting = setTimeout(fetchAhead, AHEAD_AFTER_FOCUS_MS, target);
   });
-  // object change may make what was prefetched stale.
+  // Any change may make what was prefetched stale.
   document.addEventListener("live:topics", () => ahead.clear());
   document.addEventListener("live:resync", () => ahead.clear());
   document.addEventListener("inbox:draft-saved", () => ahead.clear());

@@ -137,7 +137,7 @@ if (dialog) {
     const answer = await ask().catch(() => null);
     if (answer?.status === 200) isOver("ended");
   });
-  // object successful response shows that another tab has logged in again.
+  // Any successful response shows that another tab has logged in again.
   document.addEventListener("htmx:afterRequest", ({ detail: { xhr } }) => {
     if (root.dataset.session === "ended" && xhr.status && xhr.status < 500 && xhr.status !== 401) isBack();
   });
