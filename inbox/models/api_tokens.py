@@ -29,8 +29,10 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """A token for the REST API. The token itself is shown once and never stored (inbox.accounts.
-    tokens). Requests made with it count as its owner's."""
+    """A token for the REST API. Requests made with it count as its owner's.
+
+    The token itself is shown once and never stored (inbox.api_tokens).
+    """
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_tokens"

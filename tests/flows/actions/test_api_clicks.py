@@ -11,10 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.models import Conversation
-from orders.models import Order, OrderAction
+from orders.models import Order, OrderAction, Store
 from practice_store.changes import staff_actions
 from tests.conftest import logged_in
 from tests.support.shop import Shop, work_off
+from tests.support.tokens import api_token, bearing
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,3 +88,21 @@ def test_delivered_goods_require_an_answer_about_their_return(
     answer = preview(api, found, "5.00")
     assert (answer.status_code, answer.json()["reason_code"]) == (409, "return_unanswered")
     assert preview(api, found, "5.00", returned="not_needed").status_code == 200
+
+
+def test_a_repeated_click_shows_no_token_another_store(
+    shop: Shop, order: Order, alice: User
+) -> None:
+    """The owner sees both stores; the token is for the other one."""
+    api = logged_in(alice)
+    summary = preview(api, order, "5.00").json()["token"]
+    assert confirm(api, order, summary, "k-1").status_code == 202
+    other = Store.objects.create(domain="other.myshopify.com", currency="EUR")
+
+    def again(*stores: Store) -> int:
+        limited = api_token(alice, name=str(stores), stores=stores)
+        client = Client(headers=bearing(limited))
+        return int(confirm(client, order, summary, "k-1").status_code)
+
+    assert again(other) == 404
+    assert again(order.store) == 202
