@@ -75,12 +75,4 @@ class Migration(migrations.Migration):
                 to="inbox.team",
             ),
         ),
-        migrations.AddIndex(
-            model_name="conversation",
-            index=models.Index(
-                condition=models.Q(("team__isnull", False)),
-                fields=["team", "state", "-last_message_at", "-id"],
-                name="inbox_list_team",
-            ),
-        ),
     ]
