@@ -94,10 +94,11 @@ def _without_team() -> Iterator[Tile]:
         return
     count = Channel.objects.filter(team=None).count()
     count += Store.objects.active().filter(teams=None).count()
+    count += Conversation.objects.filter(team=None).count()
     yield Tile(
         title="Without a team",
         value=str(count),
-        hint="Channels and stores that no one sees." if count else "",
+        hint="Channels, stores and conversations that no one sees." if count else "",
         url=reverse("admin:inbox_team_changelist"),
         permission="inbox.view_team",
         tone="warning" if count else "default",

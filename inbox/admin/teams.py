@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from inbox.accounts import roles
 from inbox.conversations import moving
-from inbox.models import Channel, Team
+from inbox.models import Channel, Conversation, Team
 from orders import audit
 from orders.admin.base import (
     DeskAdmin,
@@ -172,4 +172,7 @@ def gaps() -> list[str]:
         ("No team has these stores, so no one sees their orders: ", stores),
         ("These people are in no team and see nothing: ", people),
     )
-    return [f"{text}{', '.join(map(str, rows))}." for text, rows in found if rows]
+    texts = [f"{text}{', '.join(map(str, rows))}." for text, rows in found if rows]
+    if count := Conversation.objects.filter(team=None).count():
+        texts.append(f"Conversations without a team, which no one sees: {count}.")
+    return texts

@@ -48,7 +48,9 @@ def give_channels(*, team: Team, channels: list[Channel], by: User) -> None:
     Conversations that were moved from a channel's earlier team to another one stay there.
     """
     with transaction.atomic():
-        for channel in Channel.objects.select_for_update().filter(pk__in=[c.pk for c in channels]):
+        # The lock makes new conversations wait (inbox.conversations.receiving), not messages.
+        locked = Channel.objects.select_for_update(no_key=True, of=("self",)).order_by("pk")
+        for channel in locked.filter(pk__in=[channel.pk for channel in channels]):
             if channel.team_id == team.pk:
                 continue
             left = channel.team_id

@@ -168,13 +168,22 @@ def _participant(channel: Channel, conversation_id: str, sender: Sender) -> Part
         found = Conversation.objects.create(
             contact=contact,
             channel=channel,
-            # Read now: an administrator may have moved the channel since the request began.
-            team_id=Channel.objects.values_list("team", flat=True).get(pk=channel.pk),
+            team_id=_team_of(channel),
             external_id=conversation_id,
         )
     elif is_theirs:
         _move_conversation(found, own, contact)
     return _joined(found, contact, sender, address=_address(channel, sender, addresses))
+
+
+def _team_of(channel: Channel) -> int | None:
+    """Return the ID of the channel's team, which stays its team until this transaction ends.
+
+    Without the lock, an administrator who gives the channel to another team at the same moment would
+    not see the new conversation, and it would stay with the old team, or with none.
+    """
+    rows = Channel.objects.select_for_update(no_key=True, of=("self",))
+    return rows.values_list("team_id", flat=True).get(pk=channel.pk)
 
 
 def _contact(user: str, sender: Sender, addresses: Addresses) -> Contact:

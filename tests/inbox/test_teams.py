@@ -10,8 +10,9 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from inbox import access, scopes
+from inbox import access, dashboard, scopes
 from inbox.conversations import receiving, services
 from inbox.live import owners
 from inbox.live.access import Listener
@@ -185,6 +186,15 @@ def test_a_message_lands_with_the_team_of_its_channel(world: TwoTeams) -> None:
         sent_at=world.north.message.created_at,
     )
     assert message.conversation.team == world.south.team
+
+
+def test_conversations_without_a_team_are_counted(world: TwoTeams) -> None:
+    Conversation.objects.filter(pk=world.north.conversation.pk).update(team=None)
+    root = logged_in(User.objects.create_superuser("root"))
+    listed = root.get("/admin/inbox/team/").content.decode()
+    assert "Conversations without a team, which no one sees: 1." in listed
+    tile = next(tile for tile in dashboard.tiles(timezone.now()) if tile.title == "Without a team")
+    assert tile.value == "1"
 
 
 # --- Live updates --------------------------------------------------------------------------------
