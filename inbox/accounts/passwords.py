@@ -45,4 +45,6 @@ class ResetByEmail(ResetPasswordForm):
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"]
         self.users = list(User.objects.filter(email__iexact=email, is_active=True)[:5])
-        return email
+        # Links are limited by this value: each spelling that the database takes for the same
+        # address must count toward one limit.
+        return self.users[0].email if self.users else email

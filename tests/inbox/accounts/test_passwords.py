@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from inbox.accounts.passwords import ResetByEmail
 from tests.conftest import logged_in
 from tests.support.signing_in import log_in
 
@@ -109,6 +110,14 @@ def test_unknown_addresses_are_answered_alike_and_get_nothing(kim: User) -> None
     }
     assert answers == {(302, "/account/reset/sent/")}
     assert [letter.to for letter in mail.outbox[before:]] == [["kim@shop.example"]]
+
+
+def test_links_are_limited_by_account_and_not_by_spelling(kim: User) -> None:
+    User.objects.filter(pk=kim.pk).update(email="Kim@Shop.example")
+    form = ResetByEmail({"email": " KIM@shop.EXAMPLE "})
+    assert form.is_valid()
+    # The limit's key is the account's own address, whichever others the database equates with it.
+    assert form.cleaned_data["email"] == "Kim@Shop.example"
 
 
 def test_the_link_names_our_address_whatever_the_request_says(kim: User) -> None:
