@@ -23,7 +23,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from core import encryption
 from core.request_origin import client_ip
-from inbox.accounts import factors, links, mail, reauthentication
+from inbox.accounts import factors, links, mail, names, reauthentication
 from inbox.accounts import sessions as ours
 
 NAME: Final = "Agent Inbox"
@@ -39,9 +39,11 @@ class UsernameOrEmail(AuthenticationBackend):
     """
 
     def _authenticate_by_email(self, email: str, password: str) -> User | None:
-        found = list(User.objects.filter(email__iexact=email)[:2])
-        # Two people with one address: neither is meant.
-        user: User | None = self._check_password(found[0] if len(found) == 1 else None, password)
+        user: User | None = self._check_password(names.by_address(email), password)
+        return user
+
+    def _authenticate_by_username(self, username: str, password: str) -> User | None:
+        user: User | None = self._check_password(names.by_username(username), password)
         return user
 
 

@@ -20,11 +20,12 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db.models import F, Max, Q, Sum
+from django.db.models import F, Max, Sum
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.crypto import salted_hmac
 
 from core.request_origin import client_ip
+from inbox.accounts import names
 from inbox.accounts.models import FailedLogIn
 from orders import audit
 from orders.models import AuditKind
@@ -60,13 +61,14 @@ class Attempt:
 
 
 def attempt(request: HttpRequest, name: str) -> Attempt:
-    """Describe the attempt that this form is. The account is looked up as the log-in does it."""
-    name = name.replace("\x00", "").strip().casefold()
-    found = list(User.objects.filter(Q(username__iexact=name) | Q(email__iexact=name))[:2])
-    user = found[0] if len(found) == 1 else None
-    digest = salted_hmac(
-        _SALT, f"{user.pk if user else ''}:{'' if user else name}", algorithm="sha256"
-    )
+    """Describe an attempt under the name that the password is checked against.
+
+    `name` must be the form's cleaned value: as it was typed, one account's name has many spellings,
+    and each would be counted from zero. All spellings of an account share one digest.
+    """
+    user = names.account(name)
+    counted = f"{user.pk}:" if user else f":{name.casefold()}"
+    digest = salted_hmac(_SALT, counted, algorithm="sha256")
     device = _devices(request).get(str(user.pk)) if user else None
     place = f"device {device}" if device else _network(request)
     return Attempt(digest.hexdigest(), place, user, device is not None)

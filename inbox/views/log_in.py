@@ -44,10 +44,16 @@ _MODES: Final = {"inbox:reply": DraftMode.REPLY, "inbox:note": DraftMode.NOTE}
 class LogInForm(AuthenticationForm):
     """A form that doesn't look at the password while its sender has to wait."""
 
+    # What is counted; None if no name was given that a password could be checked for.
+    tried: throttling.Attempt | None = None
     wait_s = 0
 
     def clean(self) -> dict[str, object]:
         """Check the password. Raises ValidationError, also while it's too early."""
+        name = self.cleaned_data.get("username")
+        if self.request is not None and name is not None:
+            self.tried = throttling.attempt(self.request, name)
+            self.wait_s = throttling.wait_s(self.tried, now=timezone.now())
         if self.wait_s:
             raise ValidationError(_too_many(self.wait_s), code="wait")
         return super().clean()
@@ -71,38 +77,32 @@ class LogIn(views.LoginView):
         """Answer the dialog with 204 and the agent's ID instead of a redirect."""
         return finished(request, super().dispatch(request, *args, **kwargs))
 
-    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
-        """Look at the password, unless too many wrong ones came before."""
-        self._tried = throttling.attempt(request, request.POST.get("username", "")[:254])
-        return super().post(request, *args, **kwargs)
-
-    def get_form(self, form_class: type[AuthenticationForm] | None = None) -> AuthenticationForm:
-        """Tell the form how long to wait before it looks at a password."""
-        form = super().get_form(form_class)
-        if self.request.method == "POST" and isinstance(form, LogInForm):
-            form.wait_s = throttling.wait_s(self._tried, now=timezone.now())
-        return form
-
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         """Count a wrong password, or say how long to wait."""
         answer = super().form_invalid(form)
         wait_s = form.wait_s if isinstance(form, LogInForm) else 0
+        tried = _tried(form)
         if wait_s:
             # The dialog shows what comes with a 200.
             answer.status_code = 200 if is_part(self.request) else 429
             answer["Retry-After"] = str(wait_s)
-        elif form.non_field_errors():
-            throttling.failed(self._tried, now=timezone.now())
+        elif tried and form.non_field_errors():
+            throttling.failed(tried, now=timezone.now())
         return answer
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         """Log in, or go on to the second step if this person has one."""
         keep_text(self.request)
-        throttling.succeeded(self._tried)
+        if tried := _tried(form):
+            throttling.succeeded(tried)
         login = Login(user=form.get_user(), redirect_url=self.get_success_url())
         name = {"username": form.cleaned_data["username"]}
         answer: HttpResponse = perform_password_login(self.request, name, login)
         return answer
+
+
+def _tried(form: AuthenticationForm) -> throttling.Attempt | None:
+    return form.tried if isinstance(form, LogInForm) else None
 
 
 def _too_many(wait_s: int) -> str:

@@ -46,6 +46,35 @@ def test_the_sixth_wrong_password_has_to_wait_and_is_not_looked_at(
     assert Client().post("/login/", right, REMOTE_ADDR="203.0.113.7").status_code == 302
 
 
+@pytest.mark.parametrize(
+    "spelling", ["ａlice", "ＡＬＩＣＥ", " alice\u3000", "ALICE", "alice@shop.example"]
+)
+def test_every_spelling_of_a_name_is_counted_as_that_account(alice: User, spelling: str) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    right = {"username": spelling, "password": "demo"}
+    assert Client().post("/login/", right).status_code == 302, "it opens her account"
+    guess("alice", 4)
+    guess(spelling, 1)
+    assert FailedLogIn.objects.get().user == alice
+    assert AuditEntry.objects.get(kind=AuditKind.LOG_IN_FAILED).detail["user"] == alice.pk
+    assert guess(spelling, 1).status_code == 429
+
+
+def test_a_name_is_that_of_the_account_whose_password_it_opens(alice: User) -> None:
+    """Case folding makes “strauß” look like “strauss”, who is someone else."""
+    strauss = User.objects.create_user("strauss", password="demo")
+    strausz = User.objects.create_user("strauß", password="demo")
+    guess("strauß", 1)
+    assert FailedLogIn.objects.get().user == strausz
+    guess("strauss", 1)
+    assert FailedLogIn.objects.get(user=strauss).count == 1
+
+
+def test_a_name_with_a_null_is_no_name(alice: User) -> None:
+    assert guess("ali\x00ce", 6).status_code == 200
+    assert not FailedLogIn.objects.exists()
+
+
 def test_each_one_waits_longer(alice: User, time_machine: Any) -> None:
     guess("alice", 5)
     waits = []
