@@ -162,9 +162,14 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             super().save_related(request, form, formsets, change)
             return
         is_back = "is_active" in form.changed_data and person.is_active
+        is_readdressed = "email" in form.changed_data
+        if change and (is_back or is_readdressed):
+            # Otherwise one administrator could take the account over and then approve what another
+            # had asked for its owner.
+            grants.decline_all(user=person, by=request.user, now=timezone.now())
         # The new address gets the links: without a second factor, whoever reads it is the person.
-        is_readdressed = "email" in form.changed_data and not factors.has_one(person)
-        is_new = change and (is_back or is_readdressed)
+        is_taken_over = is_readdressed and not factors.has_one(person)
+        is_new = change and (is_back or is_taken_over)
         # Coming back, or becoming someone else, is like getting the roles anew.
         held = set() if is_new else set(person.groups.values_list("pk", flat=True))
         wanted = list(form.cleaned_data["groups"])

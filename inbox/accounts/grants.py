@@ -55,6 +55,11 @@ def refusal(grant: RoleGrant, by: User) -> Refusal | None:
         return Refusal("own_role", _("You can’t approve a role for yourself."))
     if roles.ADMINS not in roles.held(by):
         return Refusal("not_admin", _("Only an administrator can approve this."))
+    if grant.requested_by is None or roles.ADMINS not in roles.held(grant.requested_by):
+        return Refusal(
+            "requester_gone",
+            _("The person who asked is no longer an administrator. Decline this and ask again."),
+        )
     return None
 
 
@@ -83,6 +88,17 @@ def decline(*, grant_id: int, by: User, now: datetime) -> Refusal | None:
         return Refusal("decided", _("This has been decided already."))
     _decide(grant, GrantState.DECLINED, by, now)
     return None
+
+
+@transaction.atomic
+def decline_all(*, user: User, by: User, now: datetime) -> None:
+    """Decline everything that waits for this person.
+
+    Whoever asked meant the person behind the account as it was then. After a new address or a
+    reactivation, someone else may be behind it.
+    """
+    for grant in RoleGrant.objects.select_for_update().filter(user=user, state=GrantState.WAITING):
+        _decide(grant, GrantState.DECLINED, by, now)
 
 
 @transaction.atomic

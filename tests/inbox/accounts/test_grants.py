@@ -131,6 +131,52 @@ def test_one_administrator_cannot_take_an_account_over_by_its_address(
     assert held(kim) == (["agents"] if has_factor else [])
 
 
+def test_what_waits_for_a_person_ends_with_their_address(
+    ann: Client, ben: Client, kim: User
+) -> None:
+    """Or Ben alone could read Kim's links, set a password, and approve what Ann had asked."""
+    ask(ann, kim, "agents")
+    ask(ben, kim, email="ben2@shop.example")
+    decide(ben, "approve")
+    assert held(kim) == []
+    assert RoleGrant.objects.get().state == "declined"
+    last = AuditEntry.objects.filter(detail__change="role declined").get()
+    assert (last.actor, last.detail["user"]) == ("ben", kim.pk)
+    # What the same administrator asks for with the new address waits for another one.
+    kim.email = "ben2@shop.example"
+    ask(ben, kim, "agents", email="ben3@shop.example")
+    assert "Another administrator has to approve" in decide(ben, "approve")
+    assert held(kim) == []
+
+
+def test_what_waits_for_a_person_ends_when_they_come_back(
+    ann: Client, ben: Client, kim: User
+) -> None:
+    ask(ann, kim, "agents")
+    ask(ben, kim, is_active="")
+    ask(ben, kim)
+    decide(ben, "approve")
+    assert held(kim) == []
+    assert RoleGrant.objects.get().state == "declined"
+
+
+def test_another_change_leaves_what_waits(ann: Client, ben: Client, kim: User) -> None:
+    ask(ann, kim, "agents")
+    ask(ben, kim, first_name="Kim")
+    assert "done" in decide(ben, "approve")
+    assert held(kim) == ["agents"]
+
+
+@pytest.mark.parametrize("gone", [{"is_active": False}, {"is_superuser": False}])
+def test_whoever_asked_must_still_be_an_administrator(
+    ann: Client, ben: Client, kim: User, gone: dict[str, bool]
+) -> None:
+    ask(ann, kim, "agents")
+    User.objects.filter(username="ann").update(**gone)
+    assert "no longer an administrator" in decide(ben, "approve")
+    assert held(kim) == []
+
+
 def test_an_agent_decides_no_requests(ann: Client, kim: User, alice: User) -> None:
     grant = grants.request(
         user=kim,
