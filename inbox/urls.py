@@ -4,7 +4,6 @@ from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount import views as social
-from allauth.socialaccount.providers.openid_connect import views as openid
 from allauth.usersessions import views as usersessions
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, include, path, re_path
@@ -25,6 +24,7 @@ from inbox.views import (
     history,
     log_in,
     orders,
+    single_sign_on,
     tokens,
     unsubscribing,
     writing,
@@ -172,9 +172,12 @@ urlpatterns = [
     # Named without a namespace for settings.LOGIN_URL.
     path("login/", log_in.LogIn.as_view(), name="login"),
     path("login/", log_in.LogIn.as_view(), name="account_login"),
-    path("login/sso/", openid.login, {"provider_id": "sso"}, name="openid_connect_login"),
+    path("login/sso/", single_sign_on.there, {"provider_id": "sso"}, name="openid_connect_login"),
     path(
-        "login/sso/back/", openid.callback, {"provider_id": "sso"}, name="openid_connect_callback"
+        "login/sso/back/",
+        single_sign_on.back,
+        {"provider_id": "sso"},
+        name="openid_connect_callback",
     ),
     path("login/sso/failed/", social.login_error, name="socialaccount_login_error"),
     path("login/sso/canceled/", social.login_cancelled, name="socialaccount_login_cancelled"),

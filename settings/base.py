@@ -100,7 +100,7 @@ ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
 USERSESSIONS_ADAPTER = "inbox.accounts.adapter.SessionsAdapter"
-# A provider of identities, such as Keycloak, Entra ID, Okta or Google Workspace. Empty: none.
+# A provider of identities, such as Keycloak, Okta or Google Workspace. Empty: none.
 OIDC_ISSUER = env.text("OIDC_ISSUER", "").rstrip("/")
 OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
 SOCIALACCOUNT_ADAPTER = "inbox.accounts.single_sign_on.SocialAdapter"

@@ -26,7 +26,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from inbox.accounts import factors, grants, notices, roles, sessions
+from inbox.accounts import factors, grants, notices, roles, sessions, single_sign_on
 from inbox.accounts.models import FailedLogIn, RoleGrant
 from orders.admin.base import DeskAdmin, ReadOnlyAdmin
 from orders.errors import Refusal
@@ -135,7 +135,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     def save_model(
         self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool
     ) -> None:
-        """Invite a new person; end the sessions of one who was deactivated."""
+        """Invite a new person; end the sessions of one who was deactivated or got a new address."""
         was = User.objects.filter(pk=obj.pk).first() if change else None
         if was is None:
             obj.set_unusable_password()
@@ -147,6 +147,9 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         if was.is_active and not obj.is_active:
             sessions.end_all(obj)
         if was.email.casefold() != obj.email.casefold():
+            # Whoever came in through the old address has to prove the new one.
+            single_sign_on.untie(obj)
+            sessions.end_all(obj, but=request.session.session_key)
             transaction.on_commit(lambda: notices.address_changed(obj, was.email))
 
     def save_related(

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import Model
@@ -149,6 +150,24 @@ def _factor_changed(factor: Authenticator, change: str, **parts: Any) -> None:
         user=factor.user_id,
         change=change,
         **parts,
+    )
+
+
+@receiver(post_save, sender=SocialAccount)
+def _tied(sender: object, instance: SocialAccount, created: bool, **_: object) -> None:
+    # Every log-in through the provider saves it; only the first one opens a new way in.
+    if created:
+        _tie_changed(instance, "single sign-on tied")
+
+
+@receiver(post_delete, sender=SocialAccount)
+def _untied(sender: object, instance: SocialAccount, **_: object) -> None:
+    _tie_changed(instance, "single sign-on removed")
+
+
+def _tie_changed(tie: SocialAccount, change: str) -> None:
+    audit.record(
+        AuditKind.PERMISSIONS, actor=audit.current_actor(), user=tie.user_id, change=change
     )
 
 

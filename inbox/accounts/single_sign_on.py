@@ -1,30 +1,55 @@
 """Log in through the company's own identity provider (OpenID Connect), if one is configured.
 
-The provider says who someone is; what they may do is decided here, and a role that moves money
-still asks for a second factor here. Nobody gets an account by having one at the provider.
+The provider says who someone is; what they may do is decided here, and the second factor is asked
+here as well. Nobody gets an account by having one at the provider.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 import requests
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.shortcuts import render
+from requests.adapters import HTTPAdapter
+
+from core import http
 
 TIMEOUT_S: Final = 10.0
+# Far above what a provider's metadata, tokens and keys take.
+LONGEST_ANSWER: Final = 1024 * 1024
+_pool: Final = http.pool(connect_s=TIMEOUT_S, read_s=TIMEOUT_S)
 
 
-class _Session(requests.Session):
-    """Requests to the provider; one that doesn't answer must not hold up a thread for long."""
+class _Bounded(HTTPAdapter):
+    """Requests whose answers end: by time, however slowly they drip, and by size."""
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
-        kwargs.setdefault("timeout", TIMEOUT_S)
-        return super().request(*args, **kwargs)
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        # Forms come as text; allauth sends nothing else.
+        body = request.body.encode() if isinstance(request.body, str) else None
+        try:
+            answer = http.call(
+                _pool,
+                request.method or "GET",
+                request.url or "",
+                within_s=TIMEOUT_S,
+                at_most=LONGEST_ANSWER,
+                body=body,
+                headers={name: str(value) for name, value in request.headers.items()},
+            )
+        except http.NoAnswer as error:
+            raise requests.ConnectionError(str(error), request=request) from error
+        found = self.build_response(request, answer)
+        found._content = answer.data
+        return found
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
@@ -50,10 +75,61 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             raise ImmediateHttpResponse(
                 render(request, "socialaccount/no_account.html", status=403)
             )
+        # One tie at a time: an earlier one is of another provider, or of another account there.
+        untie(found[0])
         sociallogin.connect(request, found[0])
 
+    def get_provider(self, *args: Any, **kwargs: Any) -> Any:
+        provider = super().get_provider(*args, **kwargs)
+        # For what allauth asks the provider outside our own views.
+        provider.oauth2_adapter_class = ProviderAdapter
+        return provider
+
     def get_requests_session(self) -> requests.Session:
-        return _Session()
+        session = requests.Session()
+        # A redirect is an error: it would take the client's secret to another address.
+        session.max_redirects = 0
+        # Neither passwords nor proxies from the surroundings.
+        session.trust_env = False
+        session.mount("https://", _Bounded())
+        session.mount("http://", _Bounded())
+        return session
+
+
+class ProviderAdapter(OpenIDConnectOAuth2Adapter):
+    """The provider as OIDC_ISSUER names it, and nobody else."""
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        """The provider's metadata. Raises OAuth2Error if there is none, or of another issuer."""
+        try:
+            config: dict[str, Any] = super().openid_config
+            issuer = str(config["issuer"])
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise OAuth2Error("The provider's metadata can't be read.") from error
+        # The setting has no slash at its end, whatever was typed.
+        if issuer.rstrip("/") != settings.OIDC_ISSUER:
+            raise OAuth2Error(f"OIDC_ISSUER is {settings.OIDC_ISSUER}, not {issuer}.")
+        return config
+
+    def complete_login(self, *args: Any, **kwargs: Any) -> Any:
+        """Return who the provider says it is, by a number that is theirs at this issuer only."""
+        login = super().complete_login(*args, **kwargs)
+        login.account.uid = uid_of(settings.OIDC_ISSUER, login.account.uid)
+        return login
+
+
+def uid_of(issuer: str, subject: str) -> str:
+    """Return what a tie is found by.
+
+    A subject is unique at its issuer only. Another issuer may give the same one to someone else.
+    """
+    return hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()
+
+
+def untie(user: User) -> None:
+    """Forget which account at the provider is this person's; their address decides again."""
+    SocialAccount.objects.filter(user=user).delete()
 
 
 def providers() -> list[tuple[str, str]]:

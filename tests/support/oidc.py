@@ -23,6 +23,11 @@ class Provider:
 
     def __init__(self) -> None:
         self.person: dict[str, Any] = {}
+        # What it says instead of its own address in its metadata, and what else it does there.
+        self.says_issuer = ""
+        self.metadata_status = 200
+        self.padding = ""
+        self.drips = False
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._codes: dict[str, dict[str, str]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
@@ -49,22 +54,28 @@ class Provider:
         self._server.server_close()
 
     def _get(self, to: Any, path: str, asked: dict[str, str]) -> None:
-        if path == "/.well-known/openid-configuration":
+        if path == "/.well-known/openid-configuration" and self.drips:
+            _drip(to)
+        elif path == "/.well-known/openid-configuration":
             at = self.issuer
             found = {
-                "issuer": at,
+                "issuer": self.says_issuer or at,
+                "padding": self.padding,
                 "authorization_endpoint": f"{at}/authorize",
                 "token_endpoint": f"{at}/token",
                 "userinfo_endpoint": f"{at}/userinfo",
                 "jwks_uri": f"{at}/jwks",
                 "token_endpoint_auth_methods_supported": ["client_secret_post"],
             }
-            _json(to, 200, found)
+            _json(to, self.metadata_status, found, Location=f"{at}/elsewhere")
         elif path == "/authorize":
             self._authorize(to, asked)
         elif path == "/userinfo":
             token = to.headers.get("Authorization", "").removeprefix("Bearer ")
             _json(to, 200 if token in self._tokens else 401, self._tokens.get(token, {}))
+        elif path == "/elsewhere":
+            self.refused.append("followed a redirect")
+            _json(to, 404, {})
         elif path == "/jwks":
             key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
             _json(to, 200, {"keys": [{**key, "kid": "1", "use": "sig", "alg": "RS256"}]})
@@ -100,11 +111,13 @@ class Provider:
         _json(to, 200, {"access_token": token, "token_type": "Bearer", "id_token": signed})
 
 
-def _json(to: Any, status: int, body: dict[str, Any]) -> None:
+def _json(to: Any, status: int, body: dict[str, Any], **headers: str) -> None:
     text = json.dumps(body).encode()
     to.send_response(status)
     to.send_header("Content-Type", "application/json")
     to.send_header("Content-Length", str(len(text)))
+    for name, value in headers.items():
+        to.send_header(name, value)
     to.end_headers()
     to.wfile.write(text)
 
@@ -119,3 +132,16 @@ def settings_for(provider: Provider) -> dict[str, Any]:
         "settings": {"server_url": provider.issuer},
     }
     return {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [app]}}
+
+
+def _drip(to: Any) -> None:
+    """A byte now and then, for ten seconds."""
+    to.send_response(200)
+    to.send_header("Content-Length", "1000")
+    to.end_headers()
+    for _ in range(100):
+        try:
+            to.wfile.write(b" ")
+        except OSError:
+            return
+        time.sleep(0.1)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.test import Client
 
+from inbox.accounts import single_sign_on
+from orders.models import AuditEntry
+from tests.conftest import logged_in
 from tests.support.oidc import Provider, settings_for
 from tests.support.signing_in import code, enter_code, give_app
 
@@ -36,7 +40,13 @@ def provider(settings: Any) -> Iterator[Provider]:
 def come(web: Client, *, next_page: str = "") -> Any:
     """Follow the link on the log-in page to the provider and back."""
     assert "Log in with Test company" in web.get("/login/").content.decode()
-    there = web.get("/login/sso/", {"next": next_page} if next_page else {})["Location"]
+    return back_from(
+        web, web.get("/login/sso/", {"next": next_page} if next_page else {})["Location"]
+    )
+
+
+def back_from(web: Client, there: str) -> Any:
+    """Let the provider say who it is, and come back."""
     try:
         urllib.request.build_opener(_Stay()).open(there)
     except urllib.error.HTTPError as answer:
@@ -95,3 +105,107 @@ def test_an_answer_that_was_not_asked_for_is_refused(provider: Provider, alice: 
     answer = web.get("/login/sso/back/", {"code": "x", "state": "y"})
     assert answer.status_code in {200, 401, 403}
     assert web.get("/inbox/").status_code == 302
+
+
+def change_address(user: User, address: str) -> None:
+    """As an administrator does it."""
+    root = logged_in(User.objects.create_superuser("root"))
+    fields = {"username": user.username, "email": address, "is_active": "on", "groups": []}
+    assert root.post(f"/admin/auth/user/{user.pk}/change/", fields).status_code == 302
+
+
+def test_a_new_address_ends_the_tie_and_the_sessions(provider: Provider, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    alice.refresh_from_db()
+    provider.person = person("alice@shop.example")
+    web = Client()
+    come(web)
+    assert web.get("/account/").status_code == 200
+    change_address(alice, "other@shop.example")
+    assert web.get("/account/").status_code == 302
+    assert not SocialAccount.objects.exists()
+    again = Client()
+    assert come(again).status_code == 403
+    assert again.get("/account/").status_code == 302
+    said = AuditEntry.objects.filter(detail__user=alice.pk, detail__change__startswith="single")
+    assert [(entry.actor, entry.detail["change"]) for entry in said.order_by("pk")] == [
+        ("", "single sign-on tied"),  # before she is logged in
+        ("root", "single sign-on removed"),
+    ]
+
+
+def test_the_subject_of_another_issuer_is_someone_else(
+    provider: Provider, alice: User, settings: Any
+) -> None:
+    """The number that Alice had at the old provider is Mallory's at the new one."""
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    provider.person = person("alice@shop.example", sub="s-1")
+    come(Client())
+    moved = Provider()
+    try:
+        settings.OIDC_ISSUER = moved.issuer
+        settings.SOCIALACCOUNT_PROVIDERS = settings_for(moved)
+        moved.person = person("mallory@shop.example", sub="s-1")
+        web = Client()
+        assert come(web).status_code == 403
+        assert web.get("/account/").status_code == 302
+        # Alice comes in through her address, and her old tie is gone.
+        moved.person = person("alice@shop.example", sub="s-2")
+        web = Client()
+        come(web)
+        assert web.get("/account/").status_code == 200
+        assert SocialAccount.objects.count() == 1
+    finally:
+        moved.stop()
+
+
+def test_metadata_of_another_issuer_is_refused(provider: Provider, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    provider.person = person("alice@shop.example")
+    provider.says_issuer = f"{provider.issuer}/other"
+    answer = Client().get("/login/sso/")
+    assert answer.status_code == 401
+    assert "didn’t confirm who you are" in answer.content.decode()
+    # A slash at the end makes no other issuer.
+    provider.says_issuer = f"{provider.issuer}/"
+    assert Client().get("/login/sso/").status_code == 302
+
+
+def test_the_metadata_is_compared_on_the_way_back_too(provider: Provider, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    provider.person = person("alice@shop.example")
+    web = Client()
+    there = web.get("/login/sso/")["Location"]
+    provider.says_issuer = "https://evil.example"
+    assert back_from(web, there).status_code == 401
+    assert web.get("/account/").status_code == 302
+    assert not SocialAccount.objects.exists()
+
+
+def test_a_provider_that_is_down_gets_a_page(provider: Provider, alice: User) -> None:
+    web = Client()
+    there = web.get("/login/sso/")["Location"]
+    assert there.startswith(provider.issuer)
+    state = parse_qs(urlsplit(there).query)["state"][0]
+    provider.stop()
+    for path in ("/login/sso/", f"/login/sso/back/?code=x&state={state}"):
+        answer = web.get(path)
+        assert answer.status_code == 401, path
+        assert "Back to the log-in" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("status", "padding"), [(302, ""), (500, ""), (200, "x" * (1024 * 1024))])
+def test_odd_metadata_gets_a_page(provider: Provider, status: int, padding: str) -> None:
+    provider.metadata_status, provider.padding = status, padding
+    assert Client().get("/login/sso/").status_code == 401
+    assert provider.refused == [], "no redirect is followed"
+
+
+def test_a_provider_that_drips_is_cut_off(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_sign_on, "TIMEOUT_S", 0.3)
+    provider.drips = True
+    began = time.monotonic()
+    assert Client().get("/login/sso/").status_code == 401
+    assert time.monotonic() - began < 8, "it would take ten seconds"
