@@ -119,11 +119,14 @@ class BoundedProtocol(HttpToolsProtocol):
         raise _OverLimit
 
     def _refuse(self, status: int) -> None:
-        """Answer and close. After half a response to an earlier request, only close."""
+        """Answer and close. While a request is under way, only close.
+
+        The client would take the refusal for the response to that request, and the application
+        would still send its own.
+        """
         self._is_refused = True
         self._head_timer = _without(self._head_timer)
-        under_way = self.cycle is not None and not self.cycle.response_complete
-        if under_way and self.cycle.response_started:
+        if self.cycle is not None and not self.cycle.response_complete:
             self.transport.close()
             return
         text = HTTPStatus(status).phrase.encode()

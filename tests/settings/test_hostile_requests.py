@@ -5,7 +5,9 @@ Each limit is also tried on the server as it would be without ours.
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import logging
 import socket
 import threading
 import time
@@ -175,6 +177,56 @@ def test_a_request_after_another_has_the_same_limits(port: int) -> None:
             answer = line.getresponse()
             assert answer.status == wanted
             answer.read()
+
+
+@contextmanager
+def errors_logged() -> Iterator[list[str]]:
+    """Collects what uvicorn logs as an error, such as an exception in the application."""
+    found: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("uvicorn.error")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.ERROR)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class Answering(BoundedProtocol):
+    """The control: refuses garbage although an earlier request has no response yet."""
+
+    def _refuse(self, status: int) -> None:
+        self.cycle, cycle = None, self.cycle  # type: ignore[assignment]
+        super()._refuse(status)
+        self.cycle = cycle
+
+
+@pytest.mark.parametrize(("http_protocol", "is_clean"), [(BoundedProtocol, True), (Answering, False)])
+def test_garbage_after_a_valid_request_logs_no_error(http_protocol: Any, is_clean: bool) -> None:
+    begun, released, ended = threading.Event(), threading.Event(), threading.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        begun.set()
+        await asyncio.to_thread(released.wait, PATIENCE_S)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"late"})
+        finally:
+            ended.set()
+
+    request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"
+    with serving(slow, http_protocol) as port, errors_logged() as errors:
+        with speaking(port, request) as line:
+            assert begun.wait(PATIENCE_S)
+            line.sendall(b"beyond the length\r\n\r\n")
+            assert status(line) == (0 if is_clean else 400)
+            released.set()
+            assert ended.wait(PATIENCE_S)
+    assert (errors == []) is is_clean
 
 
 def test_headers_have_to_come_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
