@@ -18,7 +18,8 @@ LONGEST_HEADERS: Final = 32 * 1024
 MOST_HEADERS: Final = 100
 # From the start of a request, or of a connection, to the end of its headers.
 HEADERS_WITHIN_S: Final = 10.0
-# How long a client may leave a full send buffer (64 KB) untouched.
+# How long a client may leave a full send buffer (64 KB or one larger piece) as it is. A slow client
+# that keeps reading may take longer: the rest waits in memory, and no thread waits with it.
 READS_WITHIN_S: Final = 20.0
 # After a refusal, what a client still sends is read and dropped for this long, because closing at
 # once would reset the connection, and the client might never see the response.
@@ -93,8 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._reading_timer = _without(self._reading_timer)
-        self._reading_timer = self.loop.call_later(READS_WITHIN_S, self.transport.abort)
+        self._await_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -103,6 +103,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused, or what stopped it here."""
         self._refuse(self._problem)
+
+    def _await_reading(self) -> None:
+        self._reading_timer = _without(self._reading_timer)
+        unread = self.transport.get_write_buffer_size()
+        self._reading_timer = self.loop.call_later(READS_WITHIN_S, self._must_have_read, unread)
+
+    def _must_have_read(self, before: int) -> None:
+        # Nothing is added in between: the application waits until the buffer is nearly empty.
+        if self.transport.get_write_buffer_size() < before:
+            self._await_reading()
+        else:
+            self.transport.abort()
 
     def _await_head(self) -> None:
         if self._head_timer is None and not self._is_refused:

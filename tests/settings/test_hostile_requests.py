@@ -42,6 +42,8 @@ def _page(environ: Any, start_response: Any) -> list[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain")])
     if environ["PATH_INFO"] == "/large":
         return [b"x" * 65536] * 32
+    if environ["PATH_INFO"] == "/large-piece":
+        return [b"x" * 2**20]
     forwarded = environ.get("HTTP_X_FORWARDED_FOR", "")
     return [f"{size} {forwarded}".encode()]
 
@@ -205,7 +207,9 @@ class Answering(BoundedProtocol):
         self.cycle = cycle
 
 
-@pytest.mark.parametrize(("http_protocol", "is_clean"), [(BoundedProtocol, True), (Answering, False)])
+@pytest.mark.parametrize(
+    ("http_protocol", "is_clean"), [(BoundedProtocol, True), (Answering, False)]
+)
 def test_garbage_after_a_valid_request_logs_no_error(http_protocol: Any, is_clean: bool) -> None:
     begun, released, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -298,6 +302,46 @@ def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(read_all(line)) < 2**20
         with speaking(port, ask_for) as line:
             assert len(read_all(line)) > 2**21
+
+
+class Impatient(BoundedProtocol):
+    """The control: one deadline for the whole piece, however steadily it is read."""
+
+    def _must_have_read(self, before: int) -> None:
+        self.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("http_protocol", "is_whole"), [(BoundedProtocol, True), (Impatient, False)]
+)
+def test_a_slow_client_that_keeps_reading_gets_everything(
+    monkeypatch: pytest.MonkeyPatch, http_protocol: Any, is_whole: bool
+) -> None:
+    monkeypatch.setattr(protocol, "READS_WITHIN_S", 0.5)
+    ask_for = b"GET /large-piece HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with (
+        serving(guarded(), http_protocol) as port,
+        speaking(port, ask_for, receive_buffer=4096) as line,
+    ):
+        found, begun = 0, time.monotonic()
+        with suppress(ConnectionResetError):
+            while part := line.recv(32_768):
+                found += len(part)
+                time.sleep(len(part) / 600_000)
+        took = time.monotonic() - begun
+    assert (found > 2**20) is is_whole
+    assert not is_whole or took > 2 * protocol.READS_WITHIN_S
+
+
+def test_a_client_that_stops_reading_a_large_piece_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(protocol, "READS_WITHIN_S", 0.2)
+    ask_for = b"GET /large-piece HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with serving(guarded()) as port, speaking(port, ask_for, receive_buffer=4096) as line:
+        line.recv(32_768)
+        time.sleep(1.0)
+        assert len(read_all(line)) < 2**19
 
 
 @pytest.mark.parametrize(("application", "most"), [("ours", 20), ("control", 10**9)])
