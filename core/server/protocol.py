@@ -16,8 +16,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 LONGEST_ADDRESS: Final = 8 * 1024
 LONGEST_HEADERS: Final = 32 * 1024
 MOST_HEADERS: Final = 100
-# From the start of a request, or of a connection, to the end of its headers.
+# From a request's first byte to the end of its headers.
 HEADERS_WITHIN_S: Final = 10.0
+# Connections without a request, in one process: the one that has been idle longest is closed for the
+# next. Far more than a proxy keeps, far fewer than a process may have open (usually 1,024).
+MOST_IDLE: Final = 256
 # How long a client may leave a full send buffer (64 KB or one larger piece) as it is. A slow client
 # that keeps reading may take longer: the rest waits in memory, and no thread waits with it.
 READS_WITHIN_S: Final = 20.0
@@ -46,7 +49,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        # A proxy may open connections before it has requests for them: they are idle, not late.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        self._close_longest_idle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_timer = _without(self._head_timer)
@@ -92,6 +99,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(400)
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._close_longest_idle()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._await_reading()
@@ -103,6 +114,21 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser refused, or what stopped it here."""
         self._refuse(self._problem)
+
+    def _close_longest_idle(self) -> None:
+        if len(self.connections) <= MOST_IDLE:
+            return
+        # Idle connections are those that have this timer; it is set when they become idle.
+        idle = [
+            (timer.when(), id(connection), connection)
+            for connection in self.connections
+            if isinstance(connection, BoundedProtocol)
+            and (timer := connection.timeout_keep_alive_task) is not None
+        ]
+        if len(idle) > MOST_IDLE:
+            longest = min(idle)[-1]
+            longest.timeout_keep_alive_task = _without(longest.timeout_keep_alive_task)
+            longest.transport.close()
 
     def _await_reading(self) -> None:
         self._reading_timer = _without(self._reading_timer)

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import argparse
 import socket
+from typing import Final
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from core.server.protocol import BoundedProtocol
+
+# How long a connection may be idle. Proxies reuse idle connections for 60 s by default (nginx, AWS's
+# load balancers). If ours were shorter, we would sometimes close one just when the proxy sends a
+# request on it, and an agent who confirms a refund would get a 502.
+KEEP_ALIVE_S: Final = 75
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -40,6 +46,7 @@ def config(application: str, *, host: str, port: int, workers: int) -> uvicorn.C
         # Limits on addresses, headers and slow clients, which uvicorn's own protocol lacks.
         http=BoundedProtocol,
         ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
         # A worker that swaps or compiles for some seconds isn't dead; a killed one loses requests.
         timeout_worker_healthcheck=30,
         # Without it, open event streams would block a shutdown forever.

@@ -11,7 +11,7 @@ from typing import Self
 PROXY = "X-Forwarded-Proto: https\r\nX-Forwarded-For: 127.0.0.1\r\n"
 
 
-# The server closes a connection that was idle for five seconds.
+# Not longer than proxies reuse an idle connection: the server closes those by itself later.
 IDLE_S = 3.0
 
 

@@ -223,27 +223,97 @@ def test_garbage_after_a_valid_request_logs_no_error(http_protocol: Any, is_clea
             ended.set()
 
     request = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab"
-    with serving(slow, http_protocol) as port, errors_logged() as errors:
-        with speaking(port, request) as line:
-            assert begun.wait(PATIENCE_S)
-            line.sendall(b"beyond the length\r\n\r\n")
-            assert status(line) == (0 if is_clean else 400)
-            released.set()
-            assert ended.wait(PATIENCE_S)
+    with (
+        serving(slow, http_protocol) as port,
+        errors_logged() as errors,
+        speaking(port, request) as line,
+    ):
+        assert begun.wait(PATIENCE_S)
+        line.sendall(b"beyond the length\r\n\r\n")
+        assert status(line) == (0 if is_clean else 400)
+        released.set()
+        assert ended.wait(PATIENCE_S)
     assert (errors == []) is is_clean
 
 
 def test_headers_have_to_come_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEADERS_WITHIN_S", 0.2)
     assert ask(port, b"GET / HTTP/1.1\r\nHost: x\r\nA: b") == 408
-    # Nothing at all: closed, since there is no request to answer.
-    assert ask(port, b"") == 0
     assert ask(port, b"\r\n") in {0, 408}
     with kept_alive(port) as line:
         line.request("GET", "/")
         line.getresponse().read()
         line.sock.sendall(b"\r\n")
         assert status(line.sock) == 0
+
+
+def is_open(line: socket.socket) -> bool:
+    """Whether the server has not closed this connection, after what it may have sent."""
+    line.settimeout(0.05)
+    try:
+        while line.recv(65536):
+            pass
+        return False
+    except TimeoutError:
+        return True
+    finally:
+        line.settimeout(PATIENCE_S)
+
+
+def test_an_idle_connection_waits_for_its_first_request(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies open some in advance."""
+    monkeypatch.setattr(protocol, "HEADERS_WITHIN_S", 0.2)
+    with speaking(port, b"") as line:
+        time.sleep(0.6)
+        assert is_open(line)
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert status(line) == 200
+        time.sleep(0.6)
+        assert is_open(line)
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_an_idle_connection_is_closed_in_the_end(
+    before: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "KEEP_ALIVE_S", 0.2)
+    with serving(guarded()) as port, speaking(port, before) as line:
+        begun = time.monotonic()
+        assert before == b"" or b"200" in line.recv(65536)
+        while line.recv(65536):
+            pass
+        assert time.monotonic() - begun < PATIENCE_S
+
+
+def test_idle_connections_are_kept_for_longer_than_proxies_reuse_them() -> None:
+    kept_s = web.config("a:b", host="127.0.0.1", port=1, workers=1).timeout_keep_alive
+    assert kept_s > 60 > uvicorn.Config("a:b").timeout_keep_alive
+
+
+@pytest.mark.parametrize(
+    ("most", "are_open"), [(3, [False, False, True, True, True]), (5, [True] * 5)]
+)
+def test_the_longest_idle_connection_makes_room(
+    most: int, are_open: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second case is the control: below the limit none is closed."""
+    monkeypatch.setattr(protocol, "MOST_IDLE", most)
+    text = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(guarded()) as port, ExitStack() as stack:
+        lines = []
+        for number in range(5):
+            # Some have had a request, some none so far.
+            line = stack.enter_context(speaking(port, text if number % 2 else b""))
+            answer = b""
+            while number % 2 and not answer.endswith(b"\r\n0\r\n\r\n"):
+                answer += line.recv(65536)
+            lines.append(line)
+        until = time.monotonic() + PATIENCE_S
+        while [is_open(line) for line in lines] != are_open and time.monotonic() < until:
+            time.sleep(0.02)
+        assert [is_open(line) for line in lines] == are_open
 
 
 def test_a_slow_body_has_to_come_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

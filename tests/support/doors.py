@@ -16,6 +16,7 @@ from django.db import connections
 from django.test import Client
 
 from core.server.protocol import BoundedProtocol
+from core.server.web import KEEP_ALIVE_S
 
 PATH = "/webhooks/shopify/"
 
@@ -80,14 +81,13 @@ def native_door() -> Iterator[NativeDoor]:
     """settings.asgi in a thread, as a server runs it; stopped with all its tallies written."""
     from settings.asgi import application
 
-    # A test may pause for longer than the five seconds after which an idle connection is closed.
     config = uvicorn.Config(
         application,
         port=0,
         log_level="critical",
         lifespan="on",
         access_log=False,
-        timeout_keep_alive=120,
+        timeout_keep_alive=KEEP_ALIVE_S,
         http=BoundedProtocol,
     )
     server = uvicorn.Server(config)
