@@ -14,8 +14,8 @@ from core.server.asgi_types import Application, Message, Receive, Scope, Send
 
 # For the whole body, however fast its parts arrive.
 BODY_WITHIN_S: Final = 20.0
-# Of all bodies that are arriving in this process. Small ones are taken even then: otherwise a few
-# clients that hold large ones back would keep everyone from sending.
+# Of all bodies in this process that are arriving or wait for a thread. Small ones are taken even
+# then: otherwise a few clients that hold large ones back would keep everyone from sending.
 MOST_WAITING_BYTES: Final = 64 * 2**20
 ALWAYS_TAKEN: Final = 64 * 1024
 _TEXTS: Final = {
@@ -40,26 +40,38 @@ class WholeBodies:
     def __init__(self, application: Application, limit: Limit) -> None:
         self._application = application
         self._limit = limit
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
         if _has_nul(scope["path"].encode(errors="replace"), scope["query_string"]):
             await refuse(send, 400)
             return
-        body = await self._body(scope, headers, receive)
-        if body is None:
-            return
-        if isinstance(body, int):
-            await refuse(send, body)
-            return
-        if _has_nul_in_form(headers, body):
-            await refuse(send, 400)
-            return
-        await self._application({**scope, "headers": headers}, _Replay(body, receive), send)
+        share = _Share(self)
+        try:
+            body = await self._body(scope, headers, receive, share)
+            if body is None:
+                return
+            if isinstance(body, int):
+                await refuse(send, body)
+                return
+            if _has_nul_in_form(headers, body):
+                await refuse(send, 400)
+                return
+            replay = _Replay(body, receive)
+            # While the response is read, nothing here may keep the body any longer.
+            del body
+            scope = {**scope, "headers": headers}
+            await self._application(scope, replay, share.until_answered(send))
+        finally:
+            share.release()
 
     async def _body(
-        self, scope: Scope, headers: list[tuple[bytes, bytes]], receive: Receive
+        self,
+        scope: Scope,
+        headers: list[tuple[bytes, bytes]],
+        receive: Receive,
+        share: _Share,
     ) -> bytes | int | None:
         """Return the body, the status to refuse it with, or None if the client has left."""
         given = dict(headers)
@@ -78,17 +90,40 @@ class WholeBodies:
                         return None
                     part = message.get("body", b"")
                     body += part
-                    self._waiting_bytes += len(part)
+                    share.add(len(part))
                     if len(body) > most:
                         return 413
-                    if self._waiting_bytes > MOST_WAITING_BYTES and len(body) > ALWAYS_TAKEN:
+                    if self.waiting_bytes > MOST_WAITING_BYTES and len(body) > ALWAYS_TAKEN:
                         return 503
                     if not message.get("more_body"):
                         return bytes(body)
         except TimeoutError:
             return 408
-        finally:
-            self._waiting_bytes -= len(body)
+
+
+class _Share:
+    """What one request's body adds to `waiting_bytes`, until its response starts."""
+
+    def __init__(self, whole: WholeBodies) -> None:
+        self._whole = whole
+        self._bytes = 0
+
+    def add(self, count: int) -> None:
+        self._whole.waiting_bytes += count
+        self._bytes += count
+
+    def release(self) -> None:
+        self._whole.waiting_bytes -= self._bytes
+        self._bytes = 0
+
+    def until_answered(self, send: Send) -> Send:
+        """Return `send`, made to release the share first: a slow reader doesn't hold it."""
+
+        async def releasing(message: Message) -> None:
+            self.release()
+            await send(message)
+
+        return releasing
 
 
 class _Replay:

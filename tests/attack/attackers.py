@@ -1,7 +1,8 @@
 """Six attackers, a process of their own: `python -m tests.attack.attackers PORT SECONDS RATE KEY`.
 
-Four send every hostile request in turn; one holds 40 slow bodies and 40 endless headers open, one
-uploads far too much and reads no response. At the end they print how often which status came.
+Four send every hostile request in turn; one holds 40 slow bodies and 40 endless headers open; one
+uploads far too much, sends the largest bodies that are taken, many at once, and reads no response.
+At the end they print how often which status came.
 """
 
 from __future__ import annotations
@@ -16,8 +17,17 @@ from collections import Counter
 from tests.attack.client import Line, request
 
 CROWD = 40
+# The most that the server takes with a cookie; Django, which says so, isn't set up here.
+MOST = 2 * 2**20
+# Each holds a thread for a moment: more than there are, and fewer than would merely measure the CPU.
+LARGEST_AT_ONCE = 20
 _LOST = (OSError, EOFError, asyncio.LimitOverrunError, ValueError, TimeoutError)
 _FORM = {"Content_Type": "application/x-www-form-urlencoded"}
+
+
+def largest() -> bytes:
+    """The largest body that the server takes from a browser; any cookie will do."""
+    return request("POST", "/login/", b"x=" + b"a" * (MOST - 2), Cookie="a=b", **_FORM)
 
 
 def hostile(key: str) -> list[bytes]:
@@ -48,6 +58,7 @@ def hostile(key: str) -> list[bytes]:
         *(request("POST", "/login/", b"username=" + b"a" * 60_000, **_FORM) for _ in range(2)),
         request("POST", "/login/", b"&".join(b"a%d=1" % n for n in range(6_000)), **_FORM),
         request("POST", "/login/", b"username=a%00b&password=x", **_FORM),
+        largest(),
         *(request("POST", push, body, **api) for body in (*deep, *texts)),
         *(request("POST", "/webhooks/shopify/", body) for body in (*deep, *texts)),
         request("POST", "/webhooks/shopify/", b"{}", X_Shopify_Hmac_Sha256="\u00e4" * 100),
@@ -102,7 +113,7 @@ class Attack:
             await asyncio.sleep(0.1)
 
     async def flood(self) -> None:
-        """Upload 300 MB at the login page, and ask for large files without reading them."""
+        """Ask for large files without reading them; then upload 300 MB, and the largest bodies."""
         large = (
             b"GET /static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js HTTP/1.1\r\n"
         )
@@ -121,6 +132,7 @@ class Attack:
                         async with asyncio.timeout(5):
                             await line.send(b"x" * 2**20)
             self.came["uploads"] += 1
+            await asyncio.gather(*(self.one(largest()) for _ in range(LARGEST_AT_ONCE)))
             await asyncio.sleep(1)
         for line in unread:
             line.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.attack import target
+from settings import asgi
+from tests.attack import attackers, target
 from tests.attack.__main__ import Report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,12 @@ def test_a_report_is_good_only_if_no_one_was_hurt(
     assert report.is_good(3.0) == is_good
     broken = Report(lost, 100, failed, calm, {"page": attacked_ms}, {"500": 1})
     assert not broken.is_good(3.0)
+
+
+def test_the_largest_body_of_the_attack_is_the_largest_that_is_taken() -> None:
+    text = attackers.largest()
+    assert len(text.partition(b"\r\n\r\n")[2]) == asgi.MOST
+    assert asgi.body_limit({"path": "/login/", "headers": [(b"cookie", b"a=b")]}) == asgi.MOST
 
 
 def test_a_worker_that_ends_is_noticed() -> None:

@@ -461,6 +461,45 @@ def test_small_bodies_are_taken_while_large_ones_are_held_back(
         assert post(port, b"x" * 900)[0] == 200
 
 
+class CountedWhileArriving(WholeBodies):
+    """The control: a body that waits for a thread isn't counted."""
+
+    async def _body(self, scope: Any, headers: Any, receive: Any, share: Any) -> Any:
+        try:
+            return await super()._body(scope, headers, receive, share)
+        finally:
+            share.release()
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [(WholeBodies, 503), (CountedWhileArriving, 408)])
+def test_bodies_that_wait_for_a_thread_are_counted(
+    kind: type[WholeBodies], wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MOST_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(bodies, "ALWAYS_TAKEN", 1_000)
+    released = threading.Event()
+
+    def busy(environ: Any, start_response: Any) -> list[bytes]:
+        released.wait(PATIENCE_S)
+        return _page(environ, start_response)
+
+    whole = kind(WSGIMiddleware(busy, workers=1), asgi.body_limit)
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4900\r\n\r\n" + b"x" * 4_900
+    # Its last byte never comes, so that only its size can be what it is refused for.
+    more = body.replace(b"4900", b"4901")
+    with serving(whole) as port, ExitStack() as stack:
+        lines = [stack.enter_context(speaking(port, body)) for _ in range(2)]
+        until = time.monotonic() + (PATIENCE_S if kind is WholeBodies else 0.5)
+        while whole.waiting_bytes < 9_800 and time.monotonic() < until:
+            time.sleep(0.02)
+        monkeypatch.setattr(bodies, "BODY_WITHIN_S", 0.5)
+        assert ask(port, more) == wanted
+        released.set()
+        assert [status(line) for line in lines] == [200, 200]
+        assert post(port, b"x" * 4_900)[0] == 200
+        assert whole.waiting_bytes == 0
+
+
 @pytest.mark.parametrize(
     ("path", "body", "kind"),
     [
