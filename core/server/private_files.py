@@ -1,4 +1,8 @@
-"""Files that only our own user can read: databases, logs, keys and mail hold customers' data."""
+"""Files that only our own user can read: databases, logs, keys and mail hold customers' data.
+
+Only collected static files are public: a web server in front, which runs as another user, may read
+them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,11 @@ from typing import Final
 
 UMASK: Final = 0o077
 _OTHERS: Final = 0o077
-# Collected static files hold nothing private, and a web server in front may read them.
 PUBLIC: Final = "static"
+# Others may pass through to what they may read, but not list what is there.
+_PASSABLE: Final = 0o711
+_LISTABLE: Final = 0o755
+_READABLE: Final = 0o644
 
 
 def private_folder(folder: Path) -> Path:
@@ -26,6 +33,28 @@ def private_folder(folder: Path) -> Path:
         for name in (*folders, *files):
             _restrict(Path(path, name))
     return folder
+
+
+def var_folder(folder: Path) -> Path:
+    """As private_folder, but other users may pass through it to the static files and read those."""
+    private_folder(folder)
+    folder.chmod(_PASSABLE)
+    public = folder / PUBLIC
+    if not public.is_symlink():
+        _publish(public, _LISTABLE)
+        for path, folders, files in os.walk(public):
+            for name in folders:
+                _publish(Path(path, name), _LISTABLE)
+            for name in files:
+                # Compressed copies are written with our umask, whatever Django's settings say.
+                _publish(Path(path, name), _READABLE)
+    return folder
+
+
+def _publish(path: Path, mode: int) -> None:
+    with contextlib.suppress(OSError):
+        if not path.is_symlink() and path.lstat().st_mode & mode != mode:
+            path.chmod(mode)
 
 
 def _restrict(path: Path) -> None:

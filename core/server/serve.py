@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from core.server.private_files import private_folder
+from core.server.private_files import var_folder
 from core.server.processes import (
     POOLS,
     ROOT,
@@ -113,7 +113,9 @@ def _prepare(*, for_web: bool) -> None:
     for command, todo in steps:
         if subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT).returncode:
             raise Trouble(f"Before starting: {todo}.")
+    # Each role alone as well; and only now are the static files there.
+    _folder()
 
 
 def _folder() -> Path:
-    return private_folder(Path(os.environ.get("VAR_DIR", ROOT / "var")))
+    return var_folder(Path(os.environ.get("VAR_DIR", ROOT / "var")))
