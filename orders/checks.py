@@ -8,10 +8,18 @@ from typing import Final
 from django.conf import settings
 from django.core import checks
 from django.db import DatabaseError, connections
+from django.db.backends.utils import CursorWrapper
 
 from orders.models import Policy
 
 _SHORTEST_KEY: Final = 32
+# For each table of records, the rights with which a role could change or empty it. Actions move
+# from state to state, so they need UPDATE; a trigger limits what it may change.
+_TOO_MUCH: Final = {
+    "orders_auditentry": "UPDATE, DELETE, TRUNCATE, TRIGGER",
+    "orders_auditseal": "UPDATE, DELETE, TRUNCATE, TRIGGER",
+    "orders_orderaction": "DELETE, TRUNCATE, TRIGGER",
+}
 
 
 @checks.register(checks.Tags.database)
@@ -55,7 +63,9 @@ def audit_keys_are_long(app_configs: object, **kwargs: object) -> list[checks.Ch
 def records_are_out_of_reach(
     app_configs: object, databases: Sequence[str] | None = None, **kwargs: object
 ) -> list[checks.CheckMessage]:
-    """Warn if this PostgreSQL role could empty the audit log or turn its triggers off.
+    """Warn if this PostgreSQL role could empty the audit log or turn the triggers off.
+
+    That is the log, its seals, and the actions that it is compared with.
 
     Queries the database, so it runs only with `check --database default`.
     """
@@ -64,19 +74,25 @@ def records_are_out_of_reach(
         return []
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT has_table_privilege('orders_auditentry', 'UPDATE, DELETE, TRUNCATE, TRIGGER')"
-            )
-            (may_change,) = cursor.fetchone()
+            reachable = [
+                table for table, rights in _TOO_MUCH.items() if _has_any(cursor, table, rights)
+            ]
     except DatabaseError:
         # `migrate` runs this before the table exists.
         return []
-    if not may_change:
+    if not reachable:
         return []
     return [
         checks.Warning(
-            "The database role of web servers and workers can change the audit log.",
+            "The database role of web servers and workers can change what is recorded: "
+            f"{', '.join(reachable)}.",
             hint="Let another role own the tables: see docs/database-roles.md.",
             id="orders.W002",
         )
     ]
+
+
+def _has_any(cursor: CursorWrapper, table: str, rights: str) -> bool:
+    """Say whether the connection's role has at least one of these rights on the table."""
+    cursor.execute("SELECT has_table_privilege(%s, %s)", [table, rights])
+    return bool(cursor.fetchone()[0])

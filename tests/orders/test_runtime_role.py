@@ -128,6 +128,25 @@ def test_the_check_is_content_with_the_runtime_role(as_runtime: None) -> None:
     assert checks.records_are_out_of_reach(None, ["default"]) == []
 
 
+@pytest.mark.parametrize(
+    ("right", "table"),
+    [
+        ("UPDATE", "orders_auditentry"),
+        ("DELETE", "orders_auditseal"),
+        ("TRIGGER", "orders_auditseal"),
+        ("DELETE", "orders_orderaction"),
+        ("TRUNCATE", "orders_orderaction"),
+    ],
+)
+def test_the_check_names_each_table_within_reach(
+    as_runtime: None, role: str, right: str, table: str
+) -> None:
+    execute("RESET ROLE", f"GRANT {right} ON {table} TO {role}", f"SET ROLE {role}")
+    (warning,) = checks.records_are_out_of_reach(None, ["default"])
+    assert warning.id == "orders.W002"
+    assert table in warning.msg
+
+
 def test_migrate_runs_as_the_owner_and_grants_the_rest(role: str, settings: Any) -> None:
     owner = dict(connection.settings_dict)
     settings.MIGRATION_DATABASE = owner
