@@ -6,7 +6,6 @@ sweeps find work whose message was lost.
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from celery import shared_task
@@ -30,8 +29,6 @@ from shopify_sync.sync import (
     reconcile,
 )
 from shopify_sync.webhooks import processing
-
-logger = logging.getLogger(__name__)
 
 # Well below a task's time limit; the next sweep does the rest.
 SWEEP_S: Final = 15.0

@@ -37,8 +37,9 @@ def record(
 ) -> AuditEntry:
     """Add an entry in the caller's transaction, so it commits together with what it records.
 
-    `actor` is None for the system, or for somebody at a terminal, who is then named. `detail` must be plain JSON data without customers' names,
-    addresses or texts: entries can never be changed or erased.
+    `actor` is None for the system, or for somebody at a terminal, who is then named. `detail` must
+    be plain JSON data without customers' names, addresses or texts: entries can never be changed or
+    erased.
     """
     roles = ",".join(sorted(g.name for g in actor.groups.all())) if actor else ""
     origin = current_origin()

@@ -2,8 +2,8 @@
 
 They allow exactly the listed moves, freeze what was confirmed, and close settled rows except for
 redaction: an ended action's free text may be emptied ("" or, in a request's note, the action's own
-marker), and nothing else of it. `keep` refuses deletions. Install both again after any operation that rebuilds the table on
-SQLite, and after every new column: the SQLite form names each column.
+marker), and nothing else of it. `keep` refuses deletions. Install both again after any operation
+that rebuilds the table on SQLite, and after every new column: the SQLite form names each column.
 """
 
 TABLE = "orders_orderaction"
