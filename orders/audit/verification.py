@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from django.utils import timezone
 
-from orders.audit import chain, heads, restores, sealing, signatures
+from orders.audit import chain, heads, links, restores, sealing, signatures
 from orders.models import AuditEntry, AuditKind, AuditSeal
 
 # The sealing job has run several times by then.
@@ -94,8 +94,8 @@ def verify(
         walk.wanted[head] = "given"
     if since:
         _begin_behind(walk, since)
-    for links in _slices(walk.seq):
-        _check(walk, links)
+    for part in _slices(walk.seq):
+        _check(walk, part)
         if progress:
             progress(walk.seq, walk.previous)
     waiting = _check_unsealed(walk)
@@ -116,7 +116,7 @@ def verify(
 
 
 def _begin_behind(walk: _Walk, since: str) -> None:
-    link = AuditSeal.objects.filter(hash=since).first()
+    link = links.find(since)
     if link is None:
         walk.found(f"The chain has no link {since} to go on from.")
         return
@@ -124,9 +124,8 @@ def _begin_behind(walk: _Walk, since: str) -> None:
     walk.was_keyed = link.version == chain.KEYED
     walk.wanted.pop(since, None)
     # What was met in the earlier run isn't met again: look it up.
-    for wanted in list(walk.wanted):
-        if AuditSeal.objects.filter(hash=wanted, seq__lt=link.seq).exists():
-            del walk.wanted[wanted]
+    for met in links.present(walk.wanted, before=link.seq):
+        del walk.wanted[met]
     early = AuditSeal.objects.filter(seq__lte=link.seq).values("entry_id")
     for entry in AuditEntry.objects.filter(kind=AuditKind.RESTORE, pk__in=early).values(
         *chain.READ
@@ -137,18 +136,19 @@ def _begin_behind(walk: _Walk, since: str) -> None:
 def _slices(seq: int) -> Iterator[list[_Link]]:
     rows = AuditSeal.objects.order_by("seq")
     while True:
-        part = rows.filter(seq__gt=seq).values_list(*_Link._fields)[:_SLICE]
-        links = [_Link(*row) for row in part]
-        if not links:
+        part = [
+            _Link(*row) for row in rows.filter(seq__gt=seq).values_list(*_Link._fields)[:_SLICE]
+        ]
+        if not part:
             return
-        yield links
-        seq = links[-1].seq
+        yield part
+        seq = part[-1].seq
 
 
-def _check(walk: _Walk, links: list[_Link]) -> None:
-    rows = AuditEntry.objects.filter(pk__in=[link.entry_id for link in links])
+def _check(walk: _Walk, part: list[_Link]) -> None:
+    rows = AuditEntry.objects.filter(pk__in=[link.entry_id for link in part])
     entries: dict[int, Any] = {entry["id"]: entry for entry in rows.values(*chain.READ)}
-    for link in links:
+    for link in part:
         walk.sealed += 1
         if link.seq != walk.seq + 1:
             walk.found(f"Seal {walk.seq + 1} is missing.")

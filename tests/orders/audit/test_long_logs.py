@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import resource
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from core.sql import insert
 from orders import audit
-from orders.audit import sealing, verification
+from orders.audit import links, restores, sealing, verification
 from orders.models import AuditEntry, AuditKind, AuditScan, AuditSeal
 from tests.support.database import without_triggers
 
@@ -64,6 +67,30 @@ def test_verifying_goes_on_behind_a_link() -> None:
     # A head noted before that link was met by the run that verified up to it.
     early = AuditSeal.objects.get(seq=10).hash
     assert not any(early in problem for problem in audit.verify(head=early, since=middle).problems)
+
+
+def test_looking_up_heads_takes_a_few_queries_however_many_there_are(
+    settings: Any, tmp_path: Path
+) -> None:
+    fill(40)
+    audit.seal()
+    hashes = list(AuditSeal.objects.values_list("hash", flat=True))
+    path = tmp_path / "heads.jsonl"
+    settings.AUDIT_HEADS_FILE = str(path)
+    rows = [json.dumps({"seq": n, "hash": hash_, "at": "now"}) for n, hash_ in enumerate(hashes)]
+    path.write_text("\n".join([*rows, ""]))
+    with CaptureQueriesContext(connection) as asked:
+        assert audit.verify(since=hashes[30]).problems == ()
+    assert len(asked) < 20
+    with CaptureQueriesContext(connection) as asked, pytest.raises(restores.NothingLost):
+        restores.record_restore(reason="none")
+    assert len(asked) < 10
+    for head in (hashes[0], hashes[20], hashes[-1]):
+        link = links.find(head)
+        assert link is not None
+        assert link.hash == head
+    assert links.find("f" * 64) is None
+    assert links.present([*hashes, "f" * 64], before=21) == set(hashes[:20])
 
 
 def test_problems_without_end_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
