@@ -164,11 +164,17 @@ def problem_of(entry: Mapping[str, Any], seen: Seen) -> str:
         return "It is for another amount."
     if seen.passkeys.get(kept["credential_id"]) != (entry["actor_id"], kept["public_key"]):
         return "Its passkey was never registered by that person."
-    challenge = challenge_of(kept["document"])
-    if challenge in seen.challenges:
+    if challenge_of(kept["document"]) in seen.challenges:
         return "It was used before."
-    seen.challenges.add(challenge)
     return ""
+
+
+def remember(entry: Mapping[str, Any], seen: Seen) -> None:
+    """Remember the document of a signed approval, so that no later one may use it again."""
+    kept = entry["detail"]["signature"]
+    text = kept.get("document") if isinstance(kept, Mapping) else None
+    if isinstance(text, str):
+        seen.challenges.add(challenge_of(text))
 
 
 def _verify(kept: Mapping[str, str]) -> None:

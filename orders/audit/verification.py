@@ -24,6 +24,8 @@ _SLICE: Final = 1000
 _NAMED: Final = 200
 # What the entry of a new passkey says was changed.
 PASSKEY_ADDED: Final = "passkey added"
+# The kinds of entries by which later ones are judged.
+_REMEMBERED: Final = (AuditKind.RESTORE, AuditKind.PERMISSIONS, AuditKind.APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,18 @@ def _begin_behind(walk: _Walk, since: str) -> None:
     # What was met in the earlier run isn't met again: look it up.
     for met in links.present(walk.wanted, before=link.seq):
         del walk.wanted[met]
-    early = AuditSeal.objects.filter(seq__lte=link.seq).values("entry_id")
-    for entry in AuditEntry.objects.filter(kind=AuditKind.RESTORE, pk__in=early).values(
-        *chain.READ
-    ):
-        _remember_restore(walk, entry)
+    for part in _slices(0, until=link.seq):
+        numbers = {link.entry_id: link.seq for link in part}
+        rows = AuditEntry.objects.filter(pk__in=numbers, kind__in=_REMEMBERED).values(*chain.READ)
+        for entry in sorted(rows, key=lambda row: numbers[row["id"]]):
+            _remember(walk, entry)
 
 
-def _slices(seq: int) -> Iterator[list[_Link]]:
+def _slices(seq: int, *, until: int | None = None) -> Iterator[list[_Link]]:
+    """Yield the links behind this number, up to and including `until`."""
     rows = AuditSeal.objects.order_by("seq")
+    if until is not None:
+        rows = rows.filter(seq__lte=until)
     while True:
         part = [
             _Link(*row) for row in rows.filter(seq__gt=seq).values_list(*_Link._fields)[:_SLICE]
@@ -185,7 +190,16 @@ def _check_hash(walk: _Walk, link: _Link, entry: chain.Entry) -> None:
 
 
 def _take_in(walk: _Walk, entry: chain.Entry) -> None:
-    """Remember what later entries are judged by, and judge a signed approval."""
+    """Judge a signed approval, and remember what later entries are judged by."""
+    if entry["kind"] == AuditKind.APPROVAL and "signature" in entry["detail"]:
+        walk.signed += 1
+        if problem := signatures.problem_of(entry, walk.seen):
+            walk.found(f"The signature of approval {entry['id']} is not valid. {problem}")
+    _remember(walk, entry)
+
+
+def _remember(walk: _Walk, entry: chain.Entry) -> None:
+    """Remember what later entries are judged by: restores, passkeys and used signatures."""
     detail = entry["detail"]
     if entry["kind"] == AuditKind.RESTORE:
         _remember_restore(walk, entry)
@@ -193,9 +207,7 @@ def _take_in(walk: _Walk, entry: chain.Entry) -> None:
         owner = (detail.get("user"), detail.get("public_key"))
         walk.seen.passkeys[detail.get("credential_id")] = owner
     elif entry["kind"] == AuditKind.APPROVAL and "signature" in detail:
-        walk.signed += 1
-        if problem := signatures.problem_of(entry, walk.seen):
-            walk.found(f"The signature of approval {entry['id']} is not valid. {problem}")
+        signatures.remember(entry, walk.seen)
 
 
 def _remember_restore(walk: _Walk, entry: chain.Entry) -> None:

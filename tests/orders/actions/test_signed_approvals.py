@@ -17,7 +17,15 @@ from orders import audit, previews, services
 from orders.actions import approvals, requests
 from orders.audit.signatures import Signed
 from orders.errors import ActionRefused
-from orders.models import ActionState, AuditEntry, AuditKind, OrderAction, Policy, Store
+from orders.models import (
+    ActionState,
+    AuditEntry,
+    AuditKind,
+    AuditSeal,
+    OrderAction,
+    Policy,
+    Store,
+)
 from orders.previews import RefundChoice, build
 from tests.orders.actions.test_requesting import Gateway
 from tests.support.database import without_triggers
@@ -248,7 +256,26 @@ def test_a_signature_used_twice_is_found_in_the_log(
     entry.save(force_insert=True)
     audit.seal()
     assert "used before" in audit.verify().problems[0]
-    # A run that goes on behind the registration still knows it.
-    link = audit.sealing.AuditSeal.objects.order_by("seq").first()
-    assert link is not None
-    assert len(audit.verify(since=link.hash).problems) == 1
+    # A run that goes on behind the registration, or behind the first use, still knows them.
+    for kind in (AuditKind.PERMISSIONS, AuditKind.APPROVAL):
+        (problem,) = audit.verify(since=_first_link(kind)).problems
+        assert "used before" in problem
+
+
+def test_a_run_that_goes_on_behind_the_registration_accepts_the_approval(
+    waiting: OrderAction, passkey: Passkey, sara: User
+) -> None:
+    approve(waiting, sara, sign(passkey, waiting, sara))
+    audit.seal()
+    found = audit.verify(since=_first_link(AuditKind.PERMISSIONS))
+    assert (found.signed, found.problems) == (1, ())
+
+
+def _first_link(kind: AuditKind) -> str:
+    """The link of the first entry that registers a passkey, or that approves."""
+    rows = AuditEntry.objects.filter(kind=kind)
+    if kind == AuditKind.PERMISSIONS:
+        rows = rows.filter(detail__change=audit.PASSKEY_ADDED)
+    entry = rows.order_by("pk").first()
+    assert entry is not None
+    return AuditSeal.objects.get(entry_id=entry.pk).hash
