@@ -9,8 +9,10 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from django.conf import settings
 from django.utils import timezone
 
 from orders.audit import chain, heads, links, restores, sealing, signatures
@@ -34,13 +36,15 @@ class Verification:
 
     `problems` holds one sentence per problem; empty means the log is intact. `notes` says what an
     operator should know although it is no problem. `unkeyed`: links in the old format without key.
-    `signed`: approvals signed with a passkey, all of which were checked.
+    `signed`: approvals signed with a passkey, all of which were checked. `required`: heads that had
+    to be in the chain because they were noted or given.
     """
 
     entries: int
     sealed: int
     unkeyed: int
     signed: int
+    required: int
     problems: tuple[str, ...]
     notes: tuple[str, ...]
     head: str
@@ -91,9 +95,11 @@ def verify(
     `since` is the hash of a link up to which the chain was verified before; the work goes on behind
     it. `progress` is called after each slice with the number and hash of the last link checked.
     """
-    walk = _Walk(wanted={hash_: f"noted {at}" for hash_, at in heads.noted().items()})
+    walk = _Walk()
+    _require_noted_heads(walk)
     if head:
         walk.wanted[head] = "given"
+    required = len(walk.wanted)
     if since:
         _begin_behind(walk, since)
     for part in _slices(walk.seq):
@@ -111,10 +117,32 @@ def verify(
         sealed=walk.sealed,
         unkeyed=walk.unkeyed,
         signed=walk.signed,
+        required=required,
         problems=tuple(walk.problems),
         notes=tuple(notes),
         head=walk.previous,
     )
+
+
+def _require_noted_heads(walk: _Walk) -> None:
+    """Want every head in the file; a file that should have some and doesn't is a problem."""
+    path = settings.AUDIT_HEADS_FILE
+    try:
+        noted = heads.noted()
+    except OSError as error:
+        walk.found(
+            f"AUDIT_HEADS_FILE ({path}) can't be read: {error.strerror}. Without its heads, a chain "
+            "whose end was cut off looks whole. Verify as a user who may read it."
+        )
+        return
+    if not noted and heads.are_due():
+        state = "has no head" if Path(path).exists() else "doesn't exist"
+        walk.found(
+            f"AUDIT_HEADS_FILE ({path}) {state}, although the sealing job has noted some by now. "
+            "Without them, a chain whose end was cut off looks whole. Verify where the workers' "
+            "file is, and bring back a file that was lost or moved."
+        )
+    walk.wanted.update((hash_, f"noted {at}") for hash_, at in noted.items())
 
 
 def _begin_behind(walk: _Walk, since: str) -> None:

@@ -39,6 +39,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError(f"Stopped. Go on with --since {self._reached}") from None
         self.stdout.write(f"{found.entries} entries, {found.sealed} sealed. Head: {found.head}")
+        self.stdout.write(f"{found.required} noted heads required.")
         if found.signed:
             self.stdout.write(f"{found.signed} approvals signed with a passkey.")
         for note in found.notes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from orders import audit, checks
-from orders.audit import chain
+from orders.audit import chain, heads
 from orders.models import AuditEntry, AuditKind, AuditSeal
 from tests.support.database import without_triggers
 
@@ -187,6 +189,71 @@ def test_the_heads_file_is_for_its_owner_and_survives_a_torn_line(
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text(f'{path.read_text()}{{"seq": 2, "ha')
     assert audit.verify().problems == ()
+    # The next head begins a line of its own.
+    _let_an_hour_pass()
+    entries(1, "later")
+    audit.seal()
+    assert list(heads.noted()) == list(AuditSeal.objects.values_list("hash", flat=True))
+    found = audit.verify()
+    assert (found.required, found.problems) == (2, ())
+
+
+def _let_an_hour_pass() -> None:
+    with without_triggers(connection):
+        for link in AuditSeal.objects.all():
+            earlier = link.sealed_at - timedelta(hours=2)
+            AuditSeal.objects.filter(seq=link.seq).update(sealed_at=earlier)
+
+
+def _lose(path: Path) -> None:
+    path.unlink()
+
+
+def _empty(path: Path) -> None:
+    path.write_text("")
+
+
+def _replace_by_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("happen", "said"),
+    [
+        (_lose, "doesn't exist"),
+        (_empty, "has no head"),
+        (_replace_by_a_folder, "can't be read: Is a directory"),
+    ],
+)
+def test_noted_heads_that_are_gone_are_a_problem(
+    settings: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    happen: Callable[[Path], None],
+    said: str,
+) -> None:
+    path = tmp_path / "heads.jsonl"
+    settings.AUDIT_HEADS_FILE = str(path)
+    entries(2)
+    audit.seal()
+    _let_an_hour_pass()
+    call_command("audit_verify")
+    assert "1 noted heads required." in capsys.readouterr().out
+    happen(path)
+    with pytest.raises(CommandError, match="1 problems"):
+        call_command("audit_verify")
+    assert said in capsys.readouterr().err
+
+
+def test_a_first_install_has_no_noted_heads_yet(settings: Any, tmp_path: Path) -> None:
+    settings.AUDIT_HEADS_FILE = str(tmp_path / "heads.jsonl")
+    assert audit.verify().problems == ()
+    entries(1)
+    audit.seal()
+    _lose(tmp_path / "heads.jsonl")
+    found = audit.verify()
+    assert (found.required, found.problems) == (0, ())
 
 
 def test_a_heads_file_that_cannot_be_written_stops_no_sealing(
