@@ -78,24 +78,40 @@ class _Walk:
     signed: int = 0
     problems: list[str] = field(default_factory=list)
     unnamed: int = 0
+    # Told of each problem that is kept, at once.
+    report: Callable[[str], None] | None = None
 
     def found(self, problem: str) -> None:
         if len(self.problems) < _NAMED:
-            self.problems.append(problem)
+            self._keep(problem)
         else:
             self.unnamed += 1
 
+    def count_unnamed(self) -> None:
+        if self.unnamed:
+            self._keep(f"… and {self.unnamed} more.")
+
+    def _keep(self, problem: str) -> None:
+        self.problems.append(problem)
+        if self.report:
+            self.report(problem)
+
 
 def verify(
-    *, head: str = "", since: str = "", progress: Callable[[int, str], None] | None = None
+    *,
+    head: str = "",
+    since: str = "",
+    progress: Callable[[int, str], None] | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Verification:
     """Recompute the chain.
 
     `head`, a hash noted earlier, must be one of its links, as must those in AUDIT_HEADS_FILE.
     `since` is the hash of a link up to which the chain was verified before; the work goes on behind
     it. `progress` is called after each slice with the number and hash of the last link checked.
+    `report` is called with each problem as soon as it is found.
     """
-    walk = _Walk()
+    walk = _Walk(report=report)
     _require_noted_heads(walk)
     if head:
         walk.wanted[head] = "given"
@@ -108,8 +124,7 @@ def verify(
             progress(walk.seq, walk.previous)
     waiting = _check_unsealed(walk)
     notes = _account_for_heads(walk)
-    if walk.unnamed:
-        walk.problems.append(f"… and {walk.unnamed} more.")
+    walk.count_unnamed()
     if walk.unkeyed:
         notes.append(f"{walk.unkeyed} links are in the old format without a key.")
     return Verification(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import chain
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -31,28 +30,45 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._said_at, self._reached = time.monotonic(), options["since"]
+        self._said_at, self._problems = time.monotonic(), 0
+        # Up to here, this run or the one before found nothing wrong.
+        self._sound = options["since"]
         try:
             found = audit.verify(
-                head=options["head"], since=options["since"], progress=self._progress
+                head=options["head"],
+                since=options["since"],
+                progress=self._progress,
+                report=self._report,
             )
+            self.stdout.write(f"{found.entries} entries, {found.sealed} sealed. Head: {found.head}")
+            self.stdout.write(f"{found.required} noted heads required.")
+            if found.signed:
+                self.stdout.write(f"{found.signed} approvals signed with a passkey.")
+            for note in found.notes:
+                self.stdout.write(note)
+            for problem in audit.check_actions():
+                self._report(problem)
         except KeyboardInterrupt:
-            raise CommandError(f"Stopped. Go on with --since {self._reached}") from None
-        self.stdout.write(f"{found.entries} entries, {found.sealed} sealed. Head: {found.head}")
-        self.stdout.write(f"{found.required} noted heads required.")
-        if found.signed:
-            self.stdout.write(f"{found.signed} approvals signed with a passkey.")
-        for note in found.notes:
-            self.stdout.write(note)
-        count = 0
-        for problem in chain(found.problems, audit.check_actions()):
-            count += 1
-            self.stderr.write(problem)
-        if count:
-            raise CommandError(f"The audit log is damaged: {count} problems.")
+            raise CommandError(self._stopped()) from None
+        if self._problems:
+            raise CommandError(f"The audit log is damaged: {self._problems} problems.")
+
+    def _report(self, problem: str) -> None:
+        self._problems += 1
+        self.stderr.write(problem)
 
     def _progress(self, seq: int, reached: str) -> None:
-        self._reached = reached
+        if not self._problems:
+            self._sound = reached
         if time.monotonic() - self._said_at > _SAYS_EVERY_S:
             self._said_at = time.monotonic()
             self.stdout.write(f"Verified up to seal {seq}: {reached}")
+
+    def _stopped(self) -> str:
+        again = f"--since {self._sound}" if self._sound else "from the beginning"
+        if self._problems:
+            return (
+                f"Stopped. The audit log is damaged: {self._problems} problems so far, listed "
+                f"above. To see them again together with the rest, verify {again}."
+            )
+        return f"Stopped. No problem so far. To go on, verify {again}."

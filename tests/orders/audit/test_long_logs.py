@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -67,6 +68,58 @@ def test_verifying_goes_on_behind_a_link() -> None:
     # A head noted before that link was met by the run that verified up to it.
     early = AuditSeal.objects.get(seq=10).hash
     assert not any(early in problem for problem in audit.verify(head=early, since=middle).problems)
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl+C while the third slice of ten links is checked."""
+    monkeypatch.setattr(verification, "_SLICE", 10)
+    checked = verification._check
+
+    def check(walk: Any, part: Any) -> None:
+        if part[0].seq > 20:
+            raise KeyboardInterrupt
+        checked(walk, part)
+
+    monkeypatch.setattr(verification, "_check", check)
+
+
+def test_an_interrupted_run_says_from_where_to_go_on(interrupted: None) -> None:
+    fill(30)
+    audit.seal()
+    reached = AuditSeal.objects.get(seq=20).hash
+    with pytest.raises(CommandError, match=f"No problem so far.*--since {reached}") as stopped:
+        call_command("audit_verify")
+    assert stopped.value.returncode == 1
+
+
+@pytest.mark.parametrize(("changed", "sound"), [("15", 10), ("5", None)])
+def test_an_interrupted_run_keeps_the_problems_it_found(
+    interrupted: None, capsys: pytest.CaptureFixture[str], changed: str, sound: int | None
+) -> None:
+    """And doesn't send the next run past them."""
+    fill(30)
+    audit.seal()
+    with without_triggers(connection):
+        AuditEntry.objects.filter(after=changed).update(after="x")
+    with pytest.raises(CommandError, match="damaged: 1 problems so far") as stopped:
+        call_command("audit_verify")
+    assert stopped.value.returncode == 1
+    assert capsys.readouterr().err.count("was changed") == 1
+    begin = f"--since {AuditSeal.objects.get(seq=sound).hash}" if sound else "from the beginning"
+    assert begin in str(stopped.value)
+
+
+def test_each_problem_is_told_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    fill(3)
+    audit.seal()
+    with without_triggers(connection):
+        AuditEntry.objects.filter(after="1").update(after="x")
+    told: list[str] = []
+    assert audit.verify(report=told.append).problems == tuple(told)
+    with pytest.raises(CommandError, match="damaged: 1 problems"):
+        call_command("audit_verify")
+    assert capsys.readouterr().err.splitlines() == told
 
 
 def test_looking_up_heads_takes_a_few_queries_however_many_there_are(
