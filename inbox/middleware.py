@@ -205,8 +205,8 @@ def _problem() -> HttpResponse:
 class SidebarWindows:
     """Let the window in which an agent connects the sidebar reach the frame that opened it.
 
-    It has to hand the frame its code. The default Cross-Origin-Opener-Policy would cut that tie,
-    even at the login page on the way.
+    It has to hand the frame its code. The default Cross-Origin-Opener-Policy would cut that tie, on
+    any page on the way: the login, its second step, and the redirects between them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -215,15 +215,26 @@ class SidebarWindows:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self._get_response(request)
         connect = reverse("sidebar:connect")
-        wanted = (
-            # A submitted login form answers with a redirect, which must not cut the tie either.
-            request.POST.get("next", request.GET.get("next", ""))
-            if request.path == resolve_url(settings.LOGIN_URL)
-            else request.path
-        )
-        if _path(wanted) == connect:
+        if request.path == connect or connect in map(_path, _log_in_leads_to(request, response)):
             response["Cross-Origin-Opener-Policy"] = "unsafe-none"
         return response
+
+
+_LOG_IN: Final = (
+    "login",
+    "mfa_login_webauthn",
+    "openid_connect_login",
+    "openid_connect_callback",
+)
+
+
+def _log_in_leads_to(request: HttpRequest, response: HttpResponse) -> list[str]:
+    """Return where a step of the login leads: as asked for, at once, or after the second step."""
+    is_second = request.path == reverse("mfa_authenticate")
+    if not is_second and request.path not in map(reverse, _LOG_IN):
+        return []
+    asked = "" if is_second else request.POST.get("next", request.GET.get("next", ""))
+    return [asked, response.get("Location", ""), log_in.pending_address(request)]
 
 
 class LivePositions:

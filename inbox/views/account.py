@@ -51,7 +51,8 @@ class PasskeyLogIn(LoginWebAuthnView):
         again.full_clean()
         again.errors.clear()
         again.add_error(None, _("This passkey isn’t known here. Log in with your password."))
-        context = log_in.context(self.request) | {"form": again}
+        wanted = self.request.POST.get("next", "")
+        context = log_in.context(self.request) | {"form": again, "next": wanted}
         part = log_in.is_part(self.request)
         template = "inbox/_log_in.html" if part else "inbox/login.html"
         return render(self.request, template, context)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.internal.stagekit import LOGIN_SESSION_KEY
 from allauth.account.models import Login
 from django.contrib.auth import views
 from django.contrib.auth.decorators import login_not_required
@@ -167,6 +168,12 @@ def finished(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase
             notices.new_device(user, browser=browser, now=timezone.now())
         throttling.remember_device(request, answer, user)
     return answer
+
+
+def pending_address(request: HttpRequest) -> str:
+    """Return where the login leads that waits for its second step; "" if none does."""
+    pending = request.session.get(LOGIN_SESSION_KEY)
+    return str(pending.get("redirect_url") or "") if isinstance(pending, dict) else ""
 
 
 def _restore_draft(request: HttpRequest, kept: sessions.Kept) -> HttpResponse:

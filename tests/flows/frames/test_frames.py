@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from html import unescape
+from html import escape, unescape
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlencode
@@ -31,6 +31,7 @@ from inbox.models import (
 from orders.models import AuditEntry, AuditKind, Order, OrderAction
 from tests.conftest import logged_in
 from tests.support.shop import Shop, work_off
+from tests.support.signing_in import code, enter_code, give_app, log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]
@@ -317,6 +318,49 @@ def test_the_window_keeps_its_opener_and_is_never_framed(
         "/login/?next=//evil/sidebar/connect/x",
     ):
         assert as_alice.get(path)["Cross-Origin-Opener-Policy"] == "same-origin", path
+
+
+def keeps_opener(answer: Any) -> bool:
+    return bool(answer["Cross-Origin-Opener-Policy"] == "unsafe-none")
+
+
+def test_it_keeps_its_opener_through_the_second_step(alice: User, chatwoot: HelpDeskFrame) -> None:
+    give_app(alice)
+    web = Client()
+    where = f"/sidebar/connect/?frame={chatwoot.pk}&challenge={CHALLENGE}"
+    sent = web.get(where)
+    page = web.get(sent["Location"])
+    asked = log_in("alice", web=web, next=where)
+    assert asked["Location"] == "/account/step/"
+    step = web.get("/account/step/")
+    wrong = enter_code(web, "000000")
+    assert "Incorrect code" in wrong.content.decode()
+    right = enter_code(web, code())
+    assert right["Location"] == where
+    here = web.get(where)
+    assert "in the name of" in here.content.decode()
+    answers = [sent, page, asked, step, wrong, right, here]
+    assert [keeps_opener(answer) for answer in answers] == [True] * 7
+
+
+def test_another_second_step_has_no_opener(alice: User) -> None:
+    give_app(alice)
+    web = log_in("alice", next="/inbox/").client
+    # Where the address says that it leads doesn't count.
+    answers = [
+        web.get("/account/step/?next=/sidebar/connect/"),
+        web.post("/account/step/", {"code": "000000", "next": "/sidebar/connect/"}),
+        enter_code(web, code()),
+    ]
+    assert [keeps_opener(answer) for answer in answers] == [False] * 3
+
+
+def test_a_passkey_that_is_not_known_keeps_the_way_to_the_sidebar(chatwoot: HelpDeskFrame) -> None:
+    where = f"/sidebar/connect/?frame={chatwoot.pk}&challenge={CHALLENGE}"
+    answer = Client().post("/login/passkey/", {"credential": "{}", "next": where})
+    assert "This passkey isn’t known here" in answer.content.decode()
+    assert f'name="next" value="{escape(where)}"' in answer.content.decode()
+    assert keeps_opener(answer)
 
 
 def test_a_pass_dies_with_the_log_in(

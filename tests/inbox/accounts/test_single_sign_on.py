@@ -100,6 +100,25 @@ def test_the_second_factor_is_asked_here_too(provider: Provider, alice: User) ->
     assert web.get("/inbox/").status_code == 200
 
 
+@pytest.mark.parametrize("has_factor", [False, True])
+def test_the_window_of_the_sidebar_keeps_its_opener(
+    provider: Provider, alice: User, has_factor: bool
+) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    provider.person = person("alice@shop.example")
+    if has_factor:
+        give_app(alice)
+    web = Client()
+    where = "/sidebar/connect/?frame=1&challenge=c"
+    there = web.get("/login/sso/", {"next": where})
+    back = back_from(web, there["Location"])
+    assert back["Location"] == ("/account/step/" if has_factor else where)
+    for answer in (there, back):
+        assert answer["Cross-Origin-Opener-Policy"] == "unsafe-none"
+    other = Client()
+    assert come(other, next_page="/inbox/")["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
 def test_an_answer_that_was_not_asked_for_is_refused(provider: Provider, alice: User) -> None:
     web = Client()
     answer = web.get("/login/sso/back/", {"code": "x", "state": "y"})
