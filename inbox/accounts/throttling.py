@@ -7,6 +7,11 @@ before carries a cookie that proves it, and is counted on its own: however many 
 isn't slowed down (OWASP's device cookies). Passkeys and reset links are never slowed down here.
 
 A name without an account is counted like any other, so the answers are the same.
+
+The counters of an hour are bounded. Beyond, failures from new places are counted by name alone, so
+that the limit per name still holds. Names without an account then share a few thousand rows. Only
+hundreds of thousands of failures could slow those names down and so tell them from accounts; to slow
+all accounts down as well would be worse.
 """
 
 from __future__ import annotations
@@ -38,8 +43,11 @@ _LONGEST_WAIT_S: Final = 15 * 60
 PER_PLACE: Final = 100
 PER_NAME: Final = 100
 _CROWD_WAIT_S: Final = 60
-# A table this long in one hour is an attack: further names and places share one row.
+# A table this long in one hour is an attack: from here on, places are no longer told apart.
 ROWS_PER_HOUR: Final = 20_000
+# And names without an account are counted by this many digits of their hash: 4096 rows at most.
+_SHARED_DIGITS: Final = 3
+_OTHERS: Final = "others"
 KEPT: Final = timedelta(days=30)
 # Failures of an account in an hour that are worth an entry in the audit log.
 _AUDITED: Final = frozenset({FREE, 10 * FREE, 100 * FREE})
@@ -58,6 +66,11 @@ class Attempt:
     place: str
     user: User | None
     is_known: bool
+
+    @property
+    def shared(self) -> str:
+        """Return the digest under which it is counted once the table is full."""
+        return self.name if self.user else self.name[:_SHARED_DIGITS]
 
 
 def attempt(request: HttpRequest, name: str) -> Attempt:
@@ -84,7 +97,7 @@ def wait_s(tried: Attempt, *, now: datetime) -> int:
         count, last = _sum(recent.filter(place=tried.place))
         waits.append(_left(now, last, _CROWD_WAIT_S if count >= PER_PLACE else 0))
         of_name = FailedLogIn.objects.filter(hour__gte=now - timedelta(days=1))
-        count, last = _sum(of_name.filter(name_digest=tried.name))
+        count, last = _sum(of_name.filter(name_digest__in={tried.name, tried.shared}))
         waits.append(_left(now, last, _CROWD_WAIT_S if count >= PER_NAME else 0))
     return max(waits)
 
@@ -110,10 +123,12 @@ def failed(tried: Attempt, *, now: datetime) -> None:
     hour = now.replace(minute=0, second=0, microsecond=0)
     rows = FailedLogIn.objects.filter(hour=hour)
     key = {"name_digest": tried.name, "place": tried.place}
-    if not rows.filter(**key).exists() and rows.count() >= ROWS_PER_HOUR:
-        key = {"name_digest": "", "place": "others"}
+    # Known devices are as few as the logins that made them, and have no limit but their own.
+    is_bounded = not tried.is_known and not rows.filter(**key).exists()
+    if is_bounded and rows.count() >= ROWS_PER_HOUR:
+        key = {"name_digest": tried.shared, "place": _OTHERS}
     row, _is_new = FailedLogIn.objects.get_or_create(
-        hour=hour, **key, defaults={"user": tried.user if key["name_digest"] else None}
+        hour=hour, **key, defaults={"user": tried.user}
     )
     FailedLogIn.objects.filter(pk=row.pk).update(count=F("count") + 1, last_at=now)
     if tried.user is not None:

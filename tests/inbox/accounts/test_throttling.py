@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from inbox.accounts import throttling
@@ -30,6 +30,12 @@ def guess(name: str, times: int, *, address: str = "203.0.113.7", web: Client | 
             "/login/", {"username": name, "password": f"no {number}"}, REMOTE_ADDR=address
         )
     return answer
+
+
+def fail(name: str, *, address: str) -> None:
+    """Count a wrong password without the page around it, where many are needed."""
+    request = RequestFactory().post("/login/", REMOTE_ADDR=address)
+    throttling.failed(throttling.attempt(request, name), now=timezone.now())
 
 
 def test_the_sixth_wrong_password_has_to_wait_and_is_not_looked_at(
@@ -154,12 +160,57 @@ def test_failures_grow_a_counter_and_not_the_log(alice: User) -> None:
 
 def test_the_table_is_bounded(alice: User, monkeypatch: Any) -> None:
     monkeypatch.setattr(throttling, "ROWS_PER_HOUR", 3)
+    monkeypatch.setattr(throttling, "_SHARED_DIGITS", 1)
+    for number in range(60):
+        fail(f"name{number}", address=f"198.51.100.{number}")
     for number in range(10):
-        guess(f"name{number}", 1, address=f"198.51.100.{number}")
-    assert FailedLogIn.objects.count() == 4
-    assert FailedLogIn.objects.get(place="others").count == 7
+        fail("alice", address=f"192.0.2.{number}")
+    others = FailedLogIn.objects.filter(place="others")
+    assert FailedLogIn.objects.count() == 3 + others.count()
+    assert others.filter(user=None).count() <= 16
+    assert sum(row.count for row in others.filter(user=None)) == 57
+    assert others.get(user=alice).count == 10
     throttling.prune(now=timezone.now() + timedelta(days=31))
     assert not FailedLogIn.objects.exists()
+
+
+@pytest.fixture
+def _full(monkeypatch: Any) -> None:
+    """Others have filled this hour's table."""
+    monkeypatch.setattr(throttling, "ROWS_PER_HOUR", 3)
+    for number in range(3):
+        fail(f"name{number}", address=f"198.51.100.{number}")
+
+
+@pytest.mark.usefixtures("_full")
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_in_a_full_table_each_name_still_has_its_limit(
+    alice: User, bob: User, monkeypatch: Any, name: str
+) -> None:
+    monkeypatch.setattr(throttling, "PER_NAME", 12)
+    for number in range(12):
+        assert guess(name, 1, address=f"192.0.2.{number}").status_code == 200
+    late = guess(name, 1, address="203.0.113.1")
+    assert (late.status_code, late["Retry-After"]) == (429, "60")
+    assert guess("bob", 1, address="203.0.113.1").status_code == 200, "he isn't under attack"
+
+
+@pytest.mark.usefixtures("_full")
+def test_in_a_full_table_the_log_still_hears_of_an_account(alice: User) -> None:
+    for number in range(5):
+        guess("alice", 1, address=f"192.0.2.{number}")
+    entry = AuditEntry.objects.get(kind=AuditKind.LOG_IN_FAILED)
+    assert entry.detail == {"user": alice.pk, "within_hour": 5}
+
+
+def test_in_a_full_table_a_known_device_still_has_its_own_count(
+    alice: User, monkeypatch: Any
+) -> None:
+    own = log_in("alice").client
+    own.post("/inbox/logout/")
+    monkeypatch.setattr(throttling, "ROWS_PER_HOUR", 0)
+    guess("alice", 5, web=own)
+    assert guess("alice", 1, web=own).status_code == 429
 
 
 def test_nothing_that_was_typed_is_stored(alice: User) -> None:
