@@ -31,13 +31,13 @@ class Scope:
     def conversations(self) -> QuerySet[Conversation]:
         """The conversations of these teams."""
         rows = Conversation.objects.all()
-        return rows if self.teams is None else rows.filter(team__in=self.teams)
+        return rows if self.teams is None else rows.of_teams(self.teams)
 
     def contacts(self) -> QuerySet[Contact]:
         """Contacts who have a conversation with one of these teams, or take part in one."""
         if self.teams is None:
             return Contact.objects.all()
-        theirs = Conversation.objects.filter(team__in=self.teams)
+        theirs = self.conversations()
         own = theirs.filter(contact=OuterRef("pk"))
         joined = theirs.filter(participants__contact=OuterRef("pk"))
         return Contact.objects.filter(Exists(own) | Exists(joined))

@@ -21,7 +21,7 @@ from inbox.campaigns import (
     marketing,
     order_events,
 )
-from inbox.conversations import services
+from inbox.conversations import moving, services
 from inbox.live import events
 from inbox.models import CampaignMessage, Message
 from inbox.suppression import opt_outs
@@ -143,6 +143,31 @@ def sweep_marketing() -> None:
 def sweep_snoozed() -> None:
     """Reopen conversations whose snooze is over."""
     services.wake_snoozed(now=timezone.now())
+
+
+@shared_task
+def follow_channel(channel_id: int) -> None:
+    """Move a channel's conversations to the team it was given to."""
+    moving.follow(channel_id, seconds=SWEEP_S)
+
+
+@shared_task
+def release_team(team_id: int) -> None:
+    """Unassign a team's conversations from people who left it."""
+    moving.release(team_id, seconds=SWEEP_S)
+
+
+@shared_task
+def sweep_moves() -> None:
+    """Continue what a lost task, or one without time, has left of the above."""
+    jobs = [
+        *(partial(moving.release, pk) for pk in moving.unfinished_teams()),
+        *(partial(moving.follow, pk) for pk in moving.unfinished_channels()),
+    ]
+    each_s = SWEEP_S / 3
+    sweeps.each(
+        jobs, lambda job: job(seconds=each_s), seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,)
+    )
 
 
 @shared_task

@@ -81,7 +81,7 @@ class ChannelAdmin(DeskAdmin):
     search_fields = ["name"]
     readonly_fields = ["key_prefix", "created_at", "address"]
     help_texts = {
-        "team": "Who sees its conversations. Changing it moves the channel's conversations along.",
+        "team": "Who sees its conversations. If you change it, its conversations follow within a minute.",
         "kind": "A messenger uses the API; an email channel sends replies as email.",
         "is_active": "If off, its messages are rejected and nothing is sent through it.",
         "callback_url": (
@@ -119,13 +119,14 @@ class ChannelAdmin(DeskAdmin):
     ) -> None:
         """Save, audit whether it verifies addresses, and show a new channel its key this once."""
         with transaction.atomic():
-            if change and "team" in form.changed_data:
-                # As it was, because this moves the conversations of its team so far along.
-                obj.team_id = form.initial["team"]
+            if change:
+                # As they are now; moving.give_channels alone changes them.
+                current = Channel.objects.select_for_update(no_key=True, of=("self",))
+                locked = current.get(pk=obj.pk)
+                obj.team, obj.moving_since = locked.team, locked.moving_since
             super().save_model(request, obj, form, change)
             if change and "team" in form.changed_data:
-                team = form.cleaned_data["team"]
-                moving.give_channels(team=team, channels=[obj], by=user_of(request))
+                self._give(request, obj, form.cleaned_data["team"])
             if "proves_addresses" in form.changed_data:
                 # From now on, what the channel says decides whose orders may be acted on.
                 audit.record(
@@ -136,6 +137,14 @@ class ChannelAdmin(DeskAdmin):
                 )
         if not change:
             self._show_key(request, obj)
+
+    def _give(self, request: HttpRequest, channel: Channel, team: Team) -> None:
+        if moving.give_channels(team=team, channels=[channel], by=user_of(request)):
+            self.message_user(
+                request,
+                f"The conversations of {channel} follow to {team} within a minute. Until then, no one "
+                "sees them.",
+            )
 
     def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
         """Refuse for a channel with conversations, which have to stay."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import admin, messages
@@ -21,6 +21,10 @@ from orders.admin.base import (
 )
 from orders.models import AuditKind, Store
 
+FOLLOWING: Final = (
+    "The conversations of the channels follow within a minute. Until then, no one sees them."
+)
+
 if TYPE_CHECKING:
     TeamModelForm = forms.ModelForm[Team]
 else:
@@ -34,7 +38,8 @@ class TeamForm(TeamModelForm):
         Channel.objects.all(),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="Selecting a channel of another team takes it over, together with its conversations.",
+        help_text="Selecting a channel of another team takes it over, and its conversations follow "
+        "within a minute.",
     )
 
     class Meta:
@@ -145,8 +150,12 @@ class TeamAdmin(DeskAdmin):
                 members=sorted(team.members.values_list("pk", flat=True)),
                 stores=sorted(team.stores.values_list("pk", flat=True)),
             )
-            moving.give_channels(team=team, channels=list(form.cleaned_data["channels"]), by=by)
-            moving.release_from_strangers(team)
+            channels = form.cleaned_data["channels"]
+            has_changed = moving.give_channels(team=team, channels=channels, by=by)
+            if change and "members" in form.changed_data:
+                moving.release_from_strangers(team)
+        if has_changed:
+            self.message_user(request, FOLLOWING)
 
     def delete_model(self, request: HttpRequest, obj: Team) -> None:
         with transaction.atomic():

@@ -255,7 +255,7 @@ def text_by(contact: Contact, *, scope: Scope = EVERYTHING) -> str:
     """Return the contact's latest messages across the conversations of this scope."""
     messages = Message.objects.all()
     if scope.teams is not None:
-        messages = messages.filter(conversation__team__in=scope.teams)
+        messages = messages.filter(conversation__in=scope.conversations())
     own = messages.filter(conversation__contact=contact)
     return _latest_texts(_theirs(own, contact.pk), messages.filter(sender__contact=contact))
 

@@ -98,15 +98,16 @@ def _ids_by_kind(topics: Iterable[str]) -> dict[str, set[int]]:
 
 
 def _teams_of_conversations(ids: set[int]) -> dict[int, Ids]:
-    rows = Conversation.objects.filter(pk__in=ids, team__isnull=False)
+    rows = Conversation.objects.in_place().filter(pk__in=ids, team__isnull=False)
     return {pk: frozenset({team}) for pk, team in rows.values_list("pk", "team_id") if team}
 
 
 def _teams_of_contacts(ids: set[int]) -> dict[int, Ids]:
     if not ids:
         return {}
-    own = Conversation.objects.filter(contact__in=ids, team__isnull=False)
-    joined = Participant.objects.filter(contact__in=ids, conversation__team__isnull=False)
+    there = Conversation.objects.in_place().filter(team__isnull=False)
+    own = there.filter(contact__in=ids)
+    joined = Participant.objects.filter(contact__in=ids, conversation__in=there)
     pairs = [
         *own.order_by().values_list("contact_id", "team_id").distinct(),
         *joined.order_by().values_list("contact_id", "conversation__team_id").distinct(),

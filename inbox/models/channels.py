@@ -49,6 +49,13 @@ class Channel(models.Model):
         help_text="Who sees its conversations. Empty: everyone while there are no teams, and no one "
         "once there are.",
     )
+    moving_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since when its conversations have been following it to another team. Empty: all of "
+        "them have.",
+    )
     # The API key itself is shown once and never stored (inbox.channels.keys).
     key_prefix = models.CharField(max_length=20, blank=True, editable=False)
     key_hash = models.CharField(max_length=64, blank=True, editable=False)

@@ -6,12 +6,13 @@ how many messages there are.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -37,6 +38,16 @@ class ConversationState(models.TextChoices):
 
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     """Filters and order of the conversation list."""
+
+    def in_place(self) -> Self:
+        """Conversations that are where they belong: with their channel's team, or where someone moved
+        them. The others are on their way to their channel's new team, and no one sees them until
+        they are there."""
+        return self.filter(Q(was_moved=True) | Q(team=F("channel__team")))
+
+    def of_teams(self, teams: Collection[int]) -> Self:
+        """The conversations that members of these teams see."""
+        return self.filter(team__in=teams).in_place()
 
     def in_state(self, state: str) -> Self:
         """Conversations in one state, as the list shows them."""
@@ -69,6 +80,12 @@ class Conversation(models.Model):
         # The index on the list's columns serves it.
         db_index=False,
         help_text="Who sees it: the team of its channel, or the one it was moved to.",
+    )
+    was_moved = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Someone moved it to another team than its channel's, so it doesn't follow the channel.",
     )
     external_id = models.CharField(max_length=200, help_text="The channel's own ID for it.")
     subject = models.CharField(max_length=255, blank=True)
@@ -158,6 +175,10 @@ class Conversation(models.Model):
                 condition=Q(assignee=None, state=ConversationState.OPEN),
                 name="inbox_list_unassigned",
             ),
+            # Counting what no one sees.
+            models.Index(
+                fields=["channel"], condition=Q(team__isnull=True), name="inbox_without_team"
+            ),
             # sweep_snoozed.
             models.Index(
                 fields=["snoozed_until"],
@@ -170,6 +191,12 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return self.subject or f"Conversation {self.pk}"
+
+    @property
+    def seen_by_team(self) -> int | None:
+        """The ID of the team that sees it; None while it is on its way to another (`in_place`)."""
+        is_there = self.was_moved or self.team_id == self.channel.team_id
+        return self.team_id if is_there else None
 
     @property
     def state_mark(self) -> str:

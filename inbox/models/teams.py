@@ -26,6 +26,13 @@ class Team(models.Model):
     stores = models.ManyToManyField(
         Store, blank=True, related_name="teams", help_text="Whose orders the team sees."
     )
+    members_changed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Since when conversations of people who left may still be assigned to them. Empty: "
+        "none are.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -205,7 +205,7 @@ def header_context(
     return {
         "conversation": found,
         "acting": access.acting_refusal(request.user, found),
-        "agents": able_to_see(found.team_id),
+        "agents": able_to_see(found.seen_by_team),
         "others": participants.others(found),
         # Few, and none in most installations.
         "teams": list(Team.objects.all()),

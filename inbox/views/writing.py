@@ -92,7 +92,7 @@ def note(request: HttpRequest, pk: int) -> HttpResponseBase:
 def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Assign the conversation to an agent, or unassign it."""
     found = access.get_conversation(request.user, pk)
-    form = AssignForm(request.POST, agents=able_to_see(found.team_id))
+    form = AssignForm(request.POST, agents=able_to_see(found.seen_by_team))
     if not form.is_valid():
         return HttpResponseBadRequest("No agent with that name can take conversations.")
     to = form.cleaned_data["assignee"]

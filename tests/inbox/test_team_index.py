@@ -8,15 +8,17 @@ from django.db.migrations.loader import MigrationLoader
 from django.test.utils import CaptureQueriesContext
 
 INDEX = "inbox_list_team"
+INDEXES = (INDEX, "inbox_without_team")
 
 
-def test_the_index_of_a_teams_list_has_a_migration_of_its_own() -> None:
+@pytest.mark.parametrize("name", INDEXES)
+def test_the_indexes_of_teams_have_migrations_of_their_own(name: str) -> None:
     adding = [
         (found, operation)
         for (app, _name), found in MigrationLoader(None).disk_migrations.items()
         if app == "inbox"
         for operation in found.operations
-        if isinstance(operation, migrations.AddIndex) and operation.index.name == INDEX
+        if isinstance(operation, migrations.AddIndex) and operation.index.name == name
     ]
     assert len(adding) == 1
     found, operation = adding[0]

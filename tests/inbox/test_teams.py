@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox import access, dashboard, scopes
+from inbox import access, dashboard, scopes, tasks
 from inbox.conversations import receiving, services
 from inbox.live import owners
 from inbox.live.access import Listener
@@ -278,6 +278,7 @@ def test_an_administrator_makes_the_first_team(
         {"name": "Support", "members": [alice.pk], "channels": [channel.pk], "stores": [store.pk]},
     )
     team = Team.objects.get()
+    tasks.sweep_moves()
     conversation.refresh_from_db()
     assert (conversation.team, conversation.assignee) == (team, alice)
     assert AuditEntry.objects.filter(kind="permissions", after="team added").exists()
@@ -290,6 +291,7 @@ def test_an_administrator_makes_the_first_team(
         change,
         {"name": "Support", "members": [bob.pk], "channels": [channel.pk], "stores": [store.pk]},
     )
+    tasks.sweep_moves()
     conversation.refresh_from_db()
     assert conversation.assignee is None
     assert logged_in(bob).get(f"/inbox/conversations/{conversation.pk}/").status_code == 200
@@ -311,7 +313,10 @@ def test_a_channel_takes_its_conversations_along(world: TwoTeams) -> None:
     )
     third = Team.objects.create(name="Third")
     change = f"/admin/inbox/channel/{world.north.channel.pk}/change/"
-    root.post(change, {"name": "North chat", "kind": "api", "team": third.pk, "is_active": "on"})
+    values = {"name": "North chat", "kind": "api", "team": third.pk, "is_active": "on"}
+    page = root.post(change, values, follow=True).content.decode()
+    assert "follow to Third within a minute" in page
+    tasks.sweep_moves()
     for row in (moved, stays, world.north.channel):
         row.refresh_from_db()
     assert world.north.channel.team == third

@@ -1,0 +1,220 @@
+"""A channel's conversations follow it to another team in batches, and no one sees them in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from inbox import tasks
+from inbox.conversations import moving, services
+from inbox.live import owners
+from inbox.live.events import Event, Reading
+from inbox.models import Conversation, ConversationState, Team
+from inbox.models.conversations import ConversationQuerySet
+from inbox.scopes import able_to_see, scope_of
+from orders.shopify_port import get_gateway
+from tests.conftest import logged_in
+from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(settings: Any) -> Iterator[TwoTeams]:
+    settings.ORDERS_GATEWAY = GATEWAY
+    get_gateway.cache_clear()
+    yield two_teams()
+    get_gateway.cache_clear()
+
+
+def more_of(world: TwoTeams, count: int, **columns: Any) -> list[Conversation]:
+    first = world.north.conversation
+    return Conversation.objects.bulk_create(
+        Conversation(
+            contact=first.contact,
+            channel=first.channel,
+            external_id=f"more-{number}",
+            team=world.north.team,
+            assignee=world.people["agent"],
+            **columns,
+        )
+        for number in range(count)
+    )
+
+
+def give(world: TwoTeams, team: Team) -> None:
+    moving.give_channels(team=team, channels=[world.north.channel], by=world.people["agent"])
+
+
+def statuses(world: TwoTeams, address: str) -> list[int]:
+    people = [User.objects.get(pk=world.people[name].pk) for name in ("agent", "other")]
+    return [logged_in(person).get(address).status_code for person in people]
+
+
+def test_no_one_sees_a_conversation_on_its_way(world: TwoTeams) -> None:
+    found = world.north.conversation
+    address = f"/inbox/conversations/{found.pk}/"
+    contact = f"/inbox/contacts/{found.contact_id}/"
+    give(world, world.south.team)
+    found.refresh_from_db()
+    assert found.team == world.north.team, "the request moves none"
+    for page in (address, contact):
+        assert statuses(world, page) == [404, 404], page
+    rows = logged_in(world.people["agent"]).get("/inbox/?scope=all").content.decode()
+    assert address not in rows
+    assert found.seen_by_team is None
+    assert not able_to_see(found.seen_by_team).exists()
+    announced = Event(1, 1, (f"conversation:{found.pk}", f"contact:{found.contact_id}"))
+    read = owners.with_owners(Reading("1", (announced,))).events
+    assert owners.heard(read[0], scope_of(world.people["agent"])) == []
+    tasks.sweep_moves()
+    for page in (address, contact):
+        assert statuses(world, page) == [404, 200], page
+
+
+def test_without_that_rule_the_old_team_would_still_see_it(
+    world: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    monkeypatch.setattr(ConversationQuerySet, "in_place", lambda rows: rows)
+    give(world, world.south.team)
+    assert statuses(world, f"/inbox/conversations/{world.north.conversation.pk}/") == [200, 404]
+
+
+def test_they_follow_in_batches(world: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:
+    more_of(world, 6)
+    monkeypatch.setattr(moving, "BATCH", 3)
+    give(world, world.south.team)
+    with CaptureQueriesContext(connection) as asked:
+        tasks.sweep_moves()
+    moved = [
+        query["sql"]
+        for query in asked
+        if query["sql"].startswith('UPDATE "inbox_conversation" SET "team_id"')
+    ]
+    assert len(moved) == 3
+    rows = Conversation.objects.filter(channel=world.north.channel)
+    assert set(rows.values_list("team", "assignee")) == {(world.south.team.pk, None)}
+    world.north.channel.refresh_from_db()
+    assert world.north.channel.moving_since is None
+    with CaptureQueriesContext(connection) as asked:
+        tasks.sweep_moves()
+    assert len(asked) == 2, "nothing is left to do"
+
+
+def test_a_task_without_time_leaves_the_rest_to_the_sweep(
+    world: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more_of(world, 6)
+    monkeypatch.setattr(moving, "BATCH", 3)
+    give(world, world.south.team)
+    ticks = iter([0.0, 0.5, 2.0])
+    monkeypatch.setattr(moving.time, "monotonic", lambda: next(ticks))
+    moving.follow(world.north.channel.pk, seconds=1)
+    monkeypatch.undo()
+    followed = Conversation.objects.filter(channel=world.north.channel, team=world.south.team)
+    assert followed.count() == 3
+    # Given on before all have followed: every one goes to the last team.
+    third = Team.objects.create(name="Third")
+    give(world, third)
+    tasks.sweep_moves()
+    rows = Conversation.objects.filter(channel=world.north.channel)
+    assert set(rows.values_list("team", flat=True)) == {third.pk}
+
+
+def test_what_was_moved_by_hand_stays_and_follows_again_once_it_is_back(world: TwoTeams) -> None:
+    found, third = world.north.conversation, Team.objects.create(name="Third")
+    services.move(conversation=found, to=third, by=world.people["agent"])
+    give(world, world.south.team)
+    tasks.sweep_moves()
+    found.refresh_from_db()
+    assert (found.team, found.was_moved) == (third, True)
+    third.members.add(world.people["agent"])
+    services.move(conversation=found, to=world.south.team, by=world.people["agent"])
+    give(world, third)
+    tasks.sweep_moves()
+    found.refresh_from_db()
+    assert (found.team, found.was_moved) == (third, False)
+
+
+def test_resolved_conversations_keep_the_person_who_handled_them(world: TwoTeams) -> None:
+    agent, now = world.people["agent"], timezone.now()
+    done, waiting = more_of(world, 2)
+    Conversation.objects.filter(pk=done.pk).update(state=ConversationState.RESOLVED)
+    gone = User.objects.create_user("gone", is_active=False)
+    gone.teams.add(world.north.team)
+    old = Conversation.objects.create(
+        contact=done.contact,
+        channel=done.channel,
+        external_id="old",
+        team=world.north.team,
+        assignee=gone,
+        state=ConversationState.RESOLVED,
+    )
+    world.north.team.members.remove(agent)
+    moving.release_from_strangers(world.north.team)
+    tasks.sweep_moves()
+    for row in (done, waiting, old):
+        row.refresh_from_db()
+    assert [row.assignee for row in (done, waiting, old)] == [agent, None, gone]
+    assert waiting.assigned_at is not None
+    assert waiting.assigned_at >= now
+    assert done.assigned_at is None
+    # What a page offered before the person left is refused, because it changed hands since.
+    assert world.north.conversation.assignee == agent
+    world.north.conversation.refresh_from_db()
+    assert world.north.conversation.assignee is None
+    assert world.north.conversation.is_unread is True
+
+
+def test_an_assignment_that_was_under_way_is_found_a_minute_later(world: TwoTeams) -> None:
+    agent, found = world.people["agent"], world.north.conversation
+    world.north.team.members.remove(agent)
+    moving.release_from_strangers(world.north.team)
+    tasks.sweep_moves()
+    # By a request that began before.
+    Conversation.objects.filter(pk=found.pk).update(assignee=agent)
+    Team.objects.filter(pk=world.north.team.pk).update(
+        members_changed_at=timezone.now() - timedelta(minutes=2)
+    )
+    tasks.sweep_moves()
+    found.refresh_from_db()
+    assert found.assignee is None
+    assert Team.objects.get(pk=world.north.team.pk).members_changed_at is None
+
+
+def test_only_a_change_of_members_looks_for_people_who_left(world: TwoTeams) -> None:
+    root = logged_in(User.objects.create_superuser("root"))
+    team = world.north.team
+    change = f"/admin/inbox/team/{team.pk}/change/"
+    values = {
+        "name": "Renamed",
+        "members": list(team.members.values_list("pk", flat=True)),
+        "channels": [world.north.channel.pk],
+        "stores": [world.north.store.pk],
+    }
+    assert root.post(change, values).status_code == 302
+    team.refresh_from_db()
+    assert (team.name, team.members_changed_at) == ("Renamed", None)
+    root.post(change, values | {"members": [world.people["agent"].pk]})
+    team.refresh_from_db()
+    assert team.members_changed_at is not None
+
+
+def test_saving_an_old_page_of_a_channel_keeps_its_new_team(world: TwoTeams) -> None:
+    root, channel = logged_in(User.objects.create_superuser("root")), world.north.channel
+    give(world, world.south.team)
+    change = f"/admin/inbox/channel/{channel.pk}/change/"
+    root.post(
+        change, {"name": "New", "kind": "api", "team": world.south.team.pk, "is_active": "on"}
+    )
+    channel.refresh_from_db()
+    assert (channel.name, channel.team) == ("New", world.south.team)
+    assert channel.moving_since is not None, "its conversations still have to follow"
