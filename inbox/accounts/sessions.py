@@ -184,6 +184,15 @@ def seal(request: HttpRequest, kept: Kept) -> str:
     return signing.dumps(content, salt=_KEPT_SALT, compress=True)
 
 
+def is_sealed(sealed: str) -> bool:
+    """Return whether this is text that was sealed here, for any agent, and isn't too old."""
+    try:
+        signing.loads(sealed, salt=_KEPT_SALT, max_age=_KEPT_S)
+    except signing.BadSignature:
+        return False
+    return True
+
+
 def unseal(sealed: str, agent: User) -> Kept | None:
     """Return the sealed text; None if it is too old, not ours, or another agent's."""
     try:

@@ -43,8 +43,12 @@ class PasskeyLogIn(LoginWebAuthnView):
     """Log in with a passkey alone: it is a device and a fingerprint, face or PIN in one."""
 
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        log_in.keep_text(request)
         return log_in.finished(request, super().dispatch(request, *args, **kwargs))
+
+    def form_valid(self, form: BaseForm) -> HttpResponse:
+        log_in.keep_text(self.request)
+        answer: HttpResponse = super().form_valid(form)
+        return answer
 
     def form_invalid(self, form: BaseForm) -> HttpResponse:
         again = AuthenticationForm(self.request, data={})

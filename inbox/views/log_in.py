@@ -143,8 +143,12 @@ def context(request: HttpRequest) -> dict[str, Any]:
 
 
 def keep_text(request: HttpRequest) -> None:
-    """Carry sealed text of this form past the second step of the log-in."""
-    if kept := request.POST.get("kept", ""):
+    """Carry sealed text of this form past the second step of the login.
+
+    Call it once a password or passkey was right, or strangers could fill the session store.
+    """
+    kept = request.POST.get("kept", "")
+    if sessions.is_sealed(kept):
         request.session[_KEPT] = kept
 
 

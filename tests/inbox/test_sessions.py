@@ -8,6 +8,8 @@ from html import unescape
 from typing import Any
 
 import pytest
+from allauth.mfa.webauthn.forms import LoginWebAuthnForm
+from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -15,6 +17,8 @@ from django.utils import timezone
 
 from inbox.models import Conversation, Draft, Message, MessageKind
 from tests.conftest import logged_in
+from tests.support.passkeys import Passkey
+from tests.support.signing_in import give_app, log_in
 
 HTMX = {"HX-Request": "true"}
 
@@ -310,6 +314,39 @@ def test_whose_words_they_are_must_be_proven(at: str, alice: User) -> None:
     assert not kept_in(answer)
     browser.log_in("alice", kept="made:up")
     assert not Draft.objects.exists()
+
+
+def test_a_session_takes_no_text_before_the_login(at: str, alice: User) -> None:
+    browser = Browser()
+    browser.log_in("alice")
+    fields = {"text": "A long answer", "csrfmiddlewaretoken": browser.token(at)}
+    Session.objects.all().delete()
+    kept = kept_in(browser.web.post(f"{at}reply/", fields).content.decode())
+    stranger = Client()
+    stranger.post("/login/passkey/", {"credential": "{}", "kept": kept})
+    stranger.post("/login/", {"username": "alice", "password": "no", "kept": kept})
+    assert "kept_text" not in stranger.session
+
+
+def test_only_sealed_text_waits_for_the_second_step(alice: User) -> None:
+    give_app(alice)
+    answer = log_in("alice", kept="x" * 10_000)
+    assert answer["Location"] == "/account/step/"
+    assert "kept_text" not in answer.client.session
+
+
+def test_a_passkey_brings_back_what_was_written(at: str, alice: User, monkeypatch: Any) -> None:
+    browser = Browser()
+    browser.log_in("alice")
+    fields = {"text": "A long answer", "csrfmiddlewaretoken": browser.token(at)}
+    Session.objects.all().delete()
+    kept = kept_in(browser.web.post(f"{at}reply/", fields).content.decode())
+    # What a browser's passkey proves is tested in Chromium; here it is what comes after.
+    passkey = WebAuthn.add(alice, "Phone", Passkey().registration()).instance
+    monkeypatch.setattr(LoginWebAuthnForm, "clean_credential", lambda _form: passkey)
+    back = Client().post("/login/passkey/", {"credential": '{"id": "x"}', "kept": kept})
+    assert back["Location"] == at
+    assert Draft.objects.get().text == "A long answer"
 
 
 def test_another_form_leads_back_to_its_page(at: str, alice: User) -> None:
