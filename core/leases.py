@@ -39,8 +39,7 @@ def first_due(due: QuerySet[Row], store_id: int, at_most: int) -> list[int]:
     """Return the IDs of a store's rows that are due for a read: never tried first, then by time.
 
     `due` has `store` and `fetch_after`, and a partial index on both that covers the dirty rows.
-    PostgreSQL estimates that a third of any table is dirty and would scan all of it; the ordering
-    is what steers it to the index. Two queries, because databases disagree on where NULLs sort.
+    Two queries, because databases disagree on where NULLs sort.
     """
     mine = due.filter(store_id=store_id).order_by("fetch_after", "pk").values_list("pk", flat=True)
     found = list(mine.filter(fetch_after=None)[:at_most])

@@ -245,8 +245,11 @@ def _inserting(model: type[models.Model], keys: tuple[str, ...], count: int) -> 
 
 @lru_cache(maxsize=64)
 def _defaults(model: type[models.Model], named: frozenset[str]) -> dict[str, object]:
-    """Return the defaults of unnamed columns; Django sets them, the database has none."""
-    fields = [f for f in model._meta.concrete_fields if not f.primary_key]
+    """Return the defaults of unnamed columns; Django sets them, the database has none.
+
+    It computes generated columns itself.
+    """
+    fields = [f for f in model._meta.concrete_fields if not (f.primary_key or f.generated)]
     return {f.attname: f.get_default() for f in fields if f.attname not in named}
 
 

@@ -16,6 +16,7 @@ from core.leases import (
     is_due,
     is_free,
 )
+from orders.models.freshness import dirty_column
 from orders.models.stores import Store
 from orders.money import Money
 
@@ -33,7 +34,7 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
 
     def dirty(self) -> Self:
         """Customers with a change that has not been read yet."""
-        return self.filter(dirty_seq__gt=F("clean_seq"))
+        return self.filter(is_dirty=True)
 
     def due_for_reading(self, *, now: datetime) -> Self:
         """Dirty customers that no worker is reading and whose back-off is over."""
@@ -72,6 +73,7 @@ class Customer(models.Model):
     # Freshness, as for Order.
     dirty_seq = models.PositiveIntegerField(default=0)
     clean_seq = models.PositiveIntegerField(default=0)
+    is_dirty = dirty_column()
     fetch_after = models.DateTimeField(null=True, blank=True)
     fetch_lease_until = models.DateTimeField(null=True, blank=True)
     fetch_failures = models.PositiveIntegerField(default=0)
@@ -97,8 +99,8 @@ class Customer(models.Model):
             # sweep_dirty_customers: customers to be read again.
             models.Index(
                 fields=["store", "fetch_after", "id"],
-                condition=Q(dirty_seq__gt=F("clean_seq")),
-                name="orders_customer_dirty_at",
+                condition=Q(is_dirty=True),
+                name="orders_customer_dirty",
             ),
         ]
 

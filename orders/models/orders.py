@@ -20,6 +20,7 @@ from core.leases import (
     is_free,
 )
 from orders.models import order_names
+from orders.models.freshness import dirty_column
 from orders.models.order_names import (
     KEY_LENGTH,
     NUMBER_LENGTH,
@@ -88,7 +89,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
     def dirty(self) -> Self:
         """Orders with a change that has not been read yet."""
-        return self.filter(dirty_seq__gt=F("clean_seq"))
+        return self.filter(is_dirty=True)
 
     def has_dirty(self, store: Store) -> bool:
         """Whether the store has dirty orders. Ordered, or PostgreSQL would not use the index."""
@@ -167,6 +168,7 @@ class Order(models.Model):
     # Freshness. Thanks to the sequence numbers, a webhook during a read causes another read.
     dirty_seq = models.PositiveIntegerField(default=0)
     clean_seq = models.PositiveIntegerField(default=0)
+    is_dirty = dirty_column()
     fetch_after = models.DateTimeField(null=True)
     fetch_lease_until = models.DateTimeField(null=True)
     fetch_failures = models.PositiveIntegerField(default=0)
@@ -215,8 +217,8 @@ class Order(models.Model):
             # sweep_dirty_orders: orders to be read again.
             models.Index(
                 fields=["store", "fetch_after", "id"],
-                condition=Q(dirty_seq__gt=F("clean_seq")),
-                name="orders_dirty_by_store",
+                condition=Q(is_dirty=True),
+                name="orders_dirty_of_store",
             ),
         ]
 

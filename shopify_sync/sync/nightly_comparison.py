@@ -337,4 +337,4 @@ def _markers_twice(store: Store) -> int:
 
 def unread(store: Store) -> int:
     """Return how many of a store's orders are dirty."""
-    return Order.objects.filter(store=store, dirty_seq__gt=F("clean_seq")).count()
+    return Order.objects.dirty().filter(store=store).count()

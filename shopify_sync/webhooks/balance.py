@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, F, Max, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import TruncHour
 
 from core.json_types import JsonObject
@@ -131,7 +131,7 @@ def topics() -> list[TopicRow]:
 
 def _lines(store: Store, now: datetime) -> Iterator[Line]:
     name = str(store)
-    dirty = Order.objects.filter(store=store, dirty_seq__gt=F("clean_seq"))
+    dirty = Order.objects.dirty().filter(store=store)
     late = dirty.filter(fetch_after__lt=now - _READ_WITHIN).count()
     yield Line(name, f"{late} changed orders have waited longer than a minute to be read", not late)
     drift = Drift.objects.filter(store=store, found_at__gt=now - timedelta(hours=1)).count()

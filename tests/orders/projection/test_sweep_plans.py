@@ -86,7 +86,7 @@ def test_the_sweep_over_orders_reads_its_index(
     assert rung == ([stores[1].pk] if is_waiting else [])
     assert found
     for plan in found:
-        assert "orders_dirty_by_store" in plan, plan
+        assert "orders_dirty_of_store" in plan, plan
         assert not reads_the_table(plan, "orders_order"), plan
 
 
@@ -99,7 +99,7 @@ def test_the_sweep_over_customers_reads_its_index(
     found = plans(tasks.sweep_dirty_customers, "orders_customer")
     assert rung == [stores[2].pk]
     for plan in found:
-        assert "orders_customer_dirty_at" in plan, plan
+        assert "orders_customer_dirty" in plan, plan
         assert not reads_the_table(plan, "orders_customer"), plan
 
 
@@ -111,12 +111,12 @@ def test_a_stores_reader_reads_the_index_too(
     monkeypatch.setattr(customers, "fetch_customer", lambda *a, **k: False)
     Order.objects.filter(gid__in=["o1", "o4"]).update(dirty_seq=2)
     works: tuple[tuple[Callable[[], Any], str, str], ...] = (
-        (lambda: backlog.read_waiting(stores[1].pk), "orders_order", "orders_dirty_by_store"),
-        (lambda: Order.objects.has_dirty(stores[0]), "orders_order", "orders_dirty_by_store"),
+        (lambda: backlog.read_waiting(stores[1].pk), "orders_order", "orders_dirty_of_store"),
+        (lambda: Order.objects.has_dirty(stores[0]), "orders_order", "orders_dirty_of_store"),
         (
             lambda: customers.read_waiting(stores[1].pk),
             "orders_customer",
-            "orders_customer_dirty_at",
+            "orders_customer_dirty",
         ),
     )
     for work, table, index in works:
