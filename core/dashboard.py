@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -64,6 +64,12 @@ class Limit(Protocol):
     def apply(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return those of the rows, of any model, that this person sees."""
 
+    def choices(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the rows, of any model, that a form offers this person."""
+
+    def may_add(self, user: User | AnonymousUser, model: type[Model]) -> bool:
+        """Return whether this person may add rows, if their permissions allow it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -89,6 +95,16 @@ class Desk:
         for limit in self.limits:
             rows = limit.apply(user, rows)
         return rows
+
+    def choices(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return those of the rows that a person's forms offer."""
+        for limit in self.limits:
+            rows = limit.choices(user, rows)
+        return rows
+
+    def may_add(self, user: User | AnonymousUser, model: type[Model]) -> bool:
+        """Return whether a person may add rows of a model, as far as the limits say."""
+        return all(limit.may_add(user, model) for limit in self.limits)
 
 
 DESK: Final = Desk()

@@ -9,9 +9,16 @@ class InboxConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported for their side effects: they register signal receivers, system checks, personal
-        # data and dashboard tiles. accounts.admin replaces Django's own pages of users and groups.
+        # data, dashboard tiles and limits of the admin. accounts.admin replaces Django's own pages of users and groups.
         from core import encryption
-        from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
+        from inbox import (  # noqa: F401
+            access,
+            admin_limits,
+            checks,
+            dashboard,
+            personal_data,
+            receivers,
+        )
         from inbox.accounts import (  # noqa: F401
             admin,
             audit,

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Count, ForeignKey, Min, Model, Q, QuerySet, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -22,11 +21,10 @@ from core.dashboard import (
     Tile,
     seconds_since,
 )
-from inbox import outbox, scopes
+from inbox import outbox
 from inbox.models import (
     CampaignMessage,
     Channel,
-    Contact,
     Conversation,
     ConversationState,
     DeliveryState,
@@ -35,7 +33,7 @@ from inbox.models import (
     Team,
 )
 from inbox.models.conversations import OUTGOING_KINDS, conversation_id
-from orders.models import ActionState, AuditEntry, Order, OrderAction, Store
+from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
 from orders.reports import totals
 
@@ -238,47 +236,6 @@ def origin_url(origin: str) -> str:
     return "" if pk is None else reverse("inbox:conversation", args=[pk])
 
 
-class TeamLimit:
-    """Shows agents and supervisors who have admin permissions only what their teams see."""
-
-    def applies_to(self, user: User | AnonymousUser) -> bool:
-        """Return whether teams limit what this person sees."""
-        return scopes.admin_scope(user).teams is not None
-
-    def apply(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of this person's teams and stores. Models that belong to neither stay."""
-        scope = scopes.admin_scope(user)
-        if scope.teams is None:
-            return rows
-        model = rows.model
-        if model is Contact:
-            return rows.filter(pk__in=scope.contacts().values("pk"))
-        if path := _path_to(Team, model):
-            return rows.filter(**{f"{path}__in": scope.teams})
-        if path := _path_to(Store, model):
-            mine = Q(**{f"{path}__in": scope.stores})
-            # A row for no store in particular, such as a general policy, is everyone's.
-            return rows.filter(mine | Q(store=None) if path == "store" else mine)
-        return rows.filter(store_id__in=scope.stores) if model is AuditEntry else rows
-
-
-def _path_to(target: type[Model], model: type[Model], depth: int = 2) -> str:
-    """Return the lookup from a model to its team or store, by its foreign keys; "" if it has none."""
-    if model is target:
-        return "pk"
-    keys = [field for field in model._meta.concrete_fields if isinstance(field, ForeignKey)]
-    for field in keys:
-        if field.related_model is target:
-            return field.name
-    for field in keys if depth > 1 else ():
-        if field.related_model is Channel:
-            continue  # a conversation may have been moved to another team than its channel's
-        if further := _path_to(target, field.related_model, depth - 1):
-            return f"{field.name}__{further}"
-    return ""
-
-
-DESK.limits.append(TeamLimit())
 DESK.tiles.append(tiles)
 DESK.metrics.append(metrics)
 totals.CHANNEL_NAMES.append(channel_names)

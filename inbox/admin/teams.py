@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from core.dashboard import DESK
 from inbox.accounts import roles
 from inbox.conversations import moving
 from inbox.models import Channel, Conversation, Team
@@ -55,7 +56,10 @@ class TeamForm(TeamModelForm):
         if "members" not in self.fields:
             return  # shown to someone who may only look
         members: Any = self.fields["members"]
-        members.queryset = roles.assignable().order_by("username")
+        # What the page offers this person (DeskAdmin.get_field_queryset), without those who can't be
+        # assigned anything.
+        offered = members.queryset.order_by().values("pk")
+        members.queryset = roles.assignable().filter(pk__in=offered).order_by("username")
         members.label_from_instance = lambda user: user.get_full_name() or user.get_username()
         if self.instance.pk:
             self.initial["channels"] = list(self.instance.channels.values_list("pk", flat=True))
@@ -110,13 +114,25 @@ class TeamAdmin(DeskAdmin):
         "created_at": "When it was added.",
     }
 
+    def get_form(
+        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Offer only the channels that this person sees: taking one over shows what is written there."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        if "channels" in form.base_fields:
+            form.base_fields["channels"].queryset = DESK.choices(
+                request.user, Channel.objects.all()
+            )
+        return form
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).prefetch_related("channels", "members", "stores")
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
-        for text in gaps():
+        # They name what belongs to no team, which isn't theirs either.
+        for text in () if DESK.is_limited(request.user) else gaps():
             self.message_user(request, text, messages.WARNING)
         return super().changelist_view(request, extra_context)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.utils import flatten_fieldsets, get_fields_from_path
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
@@ -102,6 +102,36 @@ class DeskAdmin(ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows that this person sees; their lists, pages, exports and actions start here."""
         return DESK.limited(request.user, super().get_queryset(request))
+
+    def get_field_queryset(
+        self, db: str | None, db_field: Any, request: HttpRequest
+    ) -> QuerySet[Any] | None:
+        """Return the choices of a foreign key or a selection of rows, as far as this person sees
+        them."""
+        rows: QuerySet[Any] | None = super().get_field_queryset(db, db_field, request)
+        if not DESK.is_limited(request.user):
+            return rows
+        if rows is None:
+            rows = db_field.remote_field.model._default_manager.all()
+        return DESK.choices(request.user, rows)
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Return the filters; those of foreign keys name only what the person's own rows have."""
+        found = super().get_list_filter(request)
+        if not DESK.is_limited(request.user):
+            return found
+        return [self._narrow(each) for each in found]
+
+    def _narrow(self, each: Any) -> Any:
+        if not isinstance(each, str):
+            return each
+        field = get_fields_from_path(self.model, each)[-1]
+        return (each, admin.RelatedOnlyFieldListFilter) if field.remote_field else each
+
+    def has_add_permission(self, request: HttpRequest, *more: Any) -> bool:
+        """Refuse, too, where the person's teams don't let them see a single row."""
+        is_allowed: bool = super().has_add_permission(request, *more)
+        return is_allowed and DESK.may_add(request.user, self.model)
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from core.dashboard import DESK
 from orders import (
     audit,
     policies,
@@ -141,7 +142,7 @@ class PolicyAdmin(DeskAdmin):
     ) -> HttpResponse:
         """Add the tryout: its form, and the verdict on what was entered if “Try it” was pressed."""
         if "_try" in request.POST:
-            trial = policy_tryout.TrialForm(request.POST)
+            trial = policy_tryout.TrialForm(request.POST, user=request.user)
             typed: Policy | None = getattr(request, "tried_policy", None)
             if typed is None:
                 context["verdict"] = policy_tryout.Verdict(
@@ -156,7 +157,7 @@ class PolicyAdmin(DeskAdmin):
         else:
             policy: Policy | None = context.get("original")
             role = {"who": f"role:{policy.role_id}", "store": policy.store_id} if policy else {}
-            trial = policy_tryout.TrialForm(initial=role)
+            trial = policy_tryout.TrialForm(initial=role, user=request.user)
         context["trial"] = trial
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -168,7 +169,7 @@ class PolicyAdmin(DeskAdmin):
             models.Q(pk__in=Policy.objects.values("role"))
             | models.Q(name__in=policies.ACTING_ROLES)
         )
-        stores = list(Store.objects.active()[:_STORES_SHOWN])
+        stores = list(DESK.limited(request.user, Store.objects.active())[:_STORES_SHOWN])
         context = {
             "allowance_heads": policy_tryout.ALLOWANCE_HEADS,
             "allowances": policy_tryout.allowances(
@@ -176,6 +177,27 @@ class PolicyAdmin(DeskAdmin):
             ),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def formfield_for_foreignkey(
+        self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Require a store of those who see only some: a policy without one applies to all."""
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "store" and DESK.is_limited(request.user):
+            field.required = True
+        return field
+
+    def has_change_permission(self, request: HttpRequest, obj: Policy | None = None) -> bool:
+        """Refuse for a general policy if the person sees only some of the stores."""
+        return self._is_theirs(request, obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Policy | None = None) -> bool:
+        """Refuse for a general policy if the person sees only some of the stores."""
+        return self._is_theirs(request, obj) and super().has_delete_permission(request, obj)
+
+    def _is_theirs(self, request: HttpRequest, obj: Policy | None) -> bool:
+        is_general = obj is not None and obj.store_id is None
+        return not (is_general and DESK.is_limited(request.user))
 
     def save_model(self, request: HttpRequest, obj: Policy, form: PolicyForm, change: bool) -> None:
         """Save, and audit each changed limit with its old and new value."""

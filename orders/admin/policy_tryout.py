@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 
-from core.dashboard import Tone
+from core.dashboard import DESK, Tone
 from orders import (
     amount_input,
     policies,
@@ -50,13 +50,23 @@ class TrialForm(forms.Form):
 
     prefix = "if"
 
-    def __init__(self, data: Any = None, *, initial: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        initial: dict[str, Any] | None = None,
+        user: User | AnonymousUser,
+    ) -> None:
+        """`user` is the person at the page, who is offered only the stores and people they see."""
         super().__init__(data, initial=initial, label_suffix="")
         roles = [(f"role:{group.pk}", group.name) for group in Group.objects.order_by("name")]
         people = [
             (f"user:{user.pk}", user.get_full_name() or user.username)
-            for user in User.objects.filter(is_active=True).order_by("username")
+            for user in DESK.choices(user, User.objects.filter(is_active=True)).order_by("username")
         ]
+        self.fields["store"].queryset = DESK.choices(  # type: ignore[attr-defined]
+            user, Store.objects.all()
+        )
         self.fields["who"].choices = [("Roles", roles), ("People", people)]  # type: ignore[attr-defined]
         for name in ("amount", "spent"):
             self.fields[name].widget.attrs |= {"inputmode": "decimal", "autocomplete": "off"}

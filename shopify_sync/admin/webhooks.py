@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from core import queue
+from core.dashboard import DESK
 from core.json_types import JsonObject
 from orders.admin.base import ReadOnlyAdmin
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
@@ -137,9 +138,9 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         self._require_replay_permission(request)
         topic = request.POST.get("topic", "")
         # No topic means nothing, rather than everything.
-        count = (
-            replaying.replay(replaying.dead(topic=topic), by=_admin_user(request)) if topic else 0
-        )
+        theirs = DESK.limited(request.user, replaying.dead(topic=topic))
+        dead = WebhookEvent.objects.filter(pk__in=theirs.values("pk"))
+        count = replaying.replay(dead, by=_admin_user(request)) if topic else 0
         self._report_count(request, count)
         return HttpResponseRedirect(reverse("admin:shopify_sync_webhookevent_changelist"))
 
@@ -166,7 +167,8 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def _dead(self, request: HttpRequest, topic: str) -> JsonObject:
         if not self.has_replay_permission(request):
             return {}
-        return {"dead_topic": topic, "dead_count": replaying.dead(topic=topic).count()}
+        dead = DESK.limited(request.user, replaying.dead(topic=topic))
+        return {"dead_topic": topic, "dead_count": dead.count()}
 
     def _require_replay_permission(self, request: HttpRequest) -> None:
         if not self.has_replay_permission(request):
@@ -187,10 +189,16 @@ def _admin_user(request: HttpRequest) -> User:
 class BalanceAdmin(ReadOnlyAdmin):
     """A page instead of a list: what arrived, what happened to it, and whether it adds up."""
 
+    def has_view_permission(self, request: HttpRequest, obj: WebhookTally | None = None) -> bool:
+        """Refuse to those who see only some of the stores, because it adds all of them up."""
+        return not DESK.is_limited(request.user) and super().has_view_permission(request, obj)
+
     def changelist_view(
         self, request: HttpRequest, extra_context: JsonObject | None = None
     ) -> HttpResponse:
         """Render the balance as of now instead of a list of rows."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         now = timezone.now()
         context = {
             **self.admin_site.each_context(request),
