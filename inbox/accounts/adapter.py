@@ -108,7 +108,7 @@ class AccountAdapter(DefaultAccountAdapter):
         super().send_notification_mail(template_prefix, user, context, email or user.email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, object]) -> None:
-        """Hand a mail to a worker, so that its time says nothing about who exists."""
+        """Hand an email to a worker, so that its time says nothing about who exists."""
         shown = {"site_name": NAME, "public_url": settings.PUBLIC_URL, **context}
         subject = " ".join(render_to_string(f"{template_prefix}_subject.txt", shown).split())
         mail.send(email, subject, render_to_string(f"{template_prefix}_message.txt", shown))

@@ -39,6 +39,12 @@ else:
     ChangeForm = UserChangeForm
     StockUserAdmin = UserAdmin
 
+# What an administrator does about a link that nothing could send.
+_UNSENT = (
+    "The email server can't be reached. Once it can, select them in the list and choose “Send a "
+    "link to set a new password”."
+)
+
 
 class PersonForm(ChangeForm):
     """Refuses roles that one person may not combine. Passwords are their owners' business."""
@@ -141,8 +147,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             obj.set_unusable_password()
         super().save_model(request, obj, form, change)
         if was is None:
-            transaction.on_commit(lambda: notices.invite(obj))
-            self.message_user(request, f"{obj.email} gets a link to set a password.")
+            transaction.on_commit(lambda: self._invite(request, obj))
             return
         if was.is_active and not obj.is_active:
             sessions.end_all(obj)
@@ -151,6 +156,14 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             single_sign_on.untie(obj)
             sessions.end_all(obj, but=request.session.session_key)
             transaction.on_commit(lambda: notices.address_changed(obj, was.email))
+
+    def _invite(self, request: HttpRequest, person: User) -> None:
+        if notices.invite(person):
+            self.message_user(request, f"{person.email} gets a link to set a password.")
+        else:
+            self.message_user(
+                request, f"The account {person.username} is saved. {_UNSENT}", messages.ERROR
+            )
 
     def save_related(
         self,
@@ -190,10 +203,13 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
     def send_link(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Send the people their links; nobody else sees them."""
         people = [person for person in queryset if person.is_active and person.email]
-        for person in people:
-            invited = not person.has_usable_password()
-            (notices.invite if invited else notices.send_reset)(person)
-        self.message_user(request, f"Links sent: {len(people)}.")
+        sent = sum(
+            notices.send_reset(person) if person.has_usable_password() else notices.invite(person)
+            for person in people
+        )
+        self.message_user(request, f"Links sent: {sent}.")
+        if sent < len(people):
+            self.message_user(request, f"Not sent: {len(people) - sent}. {_UNSENT}", messages.ERROR)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("groups")

@@ -13,23 +13,26 @@ from core.request_origin import current_origin
 from inbox.accounts import links, mail
 
 
-def invite(user: User) -> None:
-    """Send the link by which a new person sets their password."""
+def invite(user: User) -> bool:
+    """Send the link by which a new person sets their password; return whether it is on its way."""
     text = _(
         "An account was created for you in Agent Inbox. Your username is %(name)s.\n\n"
         "Set your password within three days:\n\n%(link)s\n\n"
         "The link works once. If it has expired, ask for a new one on the log-in page."
     ) % {"name": user.username, "link": links.link_to_set(user)}
-    mail.send(user.email, _("Your account in Agent Inbox"), text)
+    return mail.send(user.email, _("Your account in Agent Inbox"), text)
 
 
-def send_reset(user: User) -> None:
-    """Send the link by which a person sets a new password, at an administrator's request."""
+def send_reset(user: User) -> bool:
+    """Send the link by which a person sets a new password, at an administrator's request.
+
+    Returns whether it is on its way.
+    """
     text = _(
         "An administrator asked us to send you a link to set a new password. Your username is "
         "%(name)s.\n\nIt works once, within an hour:\n\n%(link)s"
     ) % {"name": user.username, "link": links.link_to_set(user)}
-    mail.send(user.email, _("Set a new password"), text)
+    return mail.send(user.email, _("Set a new password"), text)
 
 
 def new_device(user: User, *, browser: str, now: datetime) -> None:
