@@ -161,7 +161,7 @@ signing_in = [
     ),
     re_path(
         r"^reset/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[0-9A-Za-z-]{1,80})/$",
-        allauth_account.password_reset_from_key,
+        account.SetPassword.as_view(),
         name="account_reset_password_from_key",
     ),
     path("sessions/", usersessions.list_usersessions, name="usersessions_list"),

@@ -80,11 +80,19 @@ def attempt(request: HttpRequest, name: str) -> Attempt:
     and each would be counted from zero. All spellings of an account share one digest.
     """
     user = names.account(name)
-    counted = f"{user.pk}:" if user else f":{name.casefold()}"
-    digest = salted_hmac(_SALT, counted, algorithm="sha256")
-    device = _devices(request).get(str(user.pk)) if user else None
+    if user:
+        return _attempt_for(user, request)
+    return Attempt(_digest(f":{name.casefold()}"), _network(request), None, is_known=False)
+
+
+def _attempt_for(user: User, request: HttpRequest) -> Attempt:
+    device = _devices(request).get(str(user.pk))
     place = f"device {device}" if device else _network(request)
-    return Attempt(digest.hexdigest(), place, user, device is not None)
+    return Attempt(_digest(f"{user.pk}:"), place, user, device is not None)
+
+
+def _digest(counted: str) -> str:
+    return salted_hmac(_SALT, counted, algorithm="sha256").hexdigest()
 
 
 def wait_s(tried: Attempt, *, now: datetime) -> int:
@@ -142,7 +150,7 @@ def failed_code(request: HttpRequest, user: User, *, now: datetime) -> int:
 
     allauth slows these down itself, by account: only who has the password gets that far.
     """
-    digest = salted_hmac(_SALT, f"code:{user.pk}", algorithm="sha256").hexdigest()
+    digest = _digest(f"code:{user.pk}")
     tried = Attempt(digest, _network(request), user, is_known=False)
     failed(tried, now=now)
     hour = now.replace(minute=0, second=0, microsecond=0)
@@ -152,6 +160,16 @@ def failed_code(request: HttpRequest, user: User, *, now: datetime) -> int:
 def succeeded(tried: Attempt) -> None:
     """Forget this place's failures for this name: its owner knows the password."""
     FailedLogIn.objects.filter(name_digest=tried.name, place=tried.place).delete()
+
+
+def was_reset(request: HttpRequest, response: HttpResponseBase, user: User) -> None:
+    """Let a person log in here at once with the password that they have just set by a link.
+
+    The browser becomes a known device, whose count no stranger raises, and what they guessed
+    before they asked for the link is forgotten.
+    """
+    succeeded(_attempt_for(user, request))
+    remember_device(request, response, user)
 
 
 def prune(*, now: datetime) -> None:

@@ -5,17 +5,19 @@ The flows are django-allauth's; here they get our pages, our dialog and our rule
 
 from __future__ import annotations
 
+from allauth.account.views import PasswordResetFromKeyView
 from allauth.mfa.base.views import AuthenticateView, IndexView
 from allauth.mfa.webauthn.views import LoginWebAuthnView
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.models import User
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
-from inbox.accounts import factors
+from inbox.accounts import factors, throttling
 from inbox.views import log_in
 
 
@@ -60,6 +62,20 @@ class PasskeyLogIn(LoginWebAuthnView):
         part = log_in.is_part(self.request)
         template = "inbox/_log_in.html" if part else "inbox/login.html"
         return render(self.request, template, context)
+
+
+class SetPassword(PasswordResetFromKeyView):
+    """Set a password by a link, and be able to log in with it, however many wrong ones came before.
+
+    The person got the link at the address on their account, so this browser is theirs.
+    """
+
+    reset_user: User
+
+    def form_valid(self, form: BaseForm) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        throttling.was_reset(self.request, answer, self.reset_user)
+        return answer
 
 
 class SigningIn(IndexView):

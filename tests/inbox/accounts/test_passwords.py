@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from inbox.accounts import throttling
 from inbox.accounts.passwords import ResetByEmail
 from tests.conftest import logged_in
 from tests.support.signing_in import log_in
@@ -41,8 +42,8 @@ def link() -> str:
     return found[1]
 
 
-def set_by(path: str, password: str = GOOD) -> Any:
-    web = Client()
+def set_by(path: str, password: str = GOOD, *, web: Client | None = None) -> Any:
+    web = web or Client()
     form = web.get(path, follow=True)
     where = form.redirect_chain[-1][0] if form.redirect_chain else path
     return web.post(where, {"password1": password, "password2": password})
@@ -85,6 +86,27 @@ def test_a_reset_link_works_once_and_ends_sessions(kim: User) -> None:
     assert elsewhere.get("/account/")["Location"].startswith("/login/")
     assert log_in("kim", GOOD).status_code == 302
     assert "doesn’t work anymore" in Client().get(path).content.decode()
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_after_a_reset_the_new_password_works_at_once(
+    kim: User, is_known: bool, monkeypatch: Any, time_machine: Any
+) -> None:
+    time_machine.move_to(timezone.now().replace(minute=10), tick=False)
+    own = log_in("kim").client if is_known else Client()
+    own.post("/inbox/logout/")
+    for web in (own, Client(REMOTE_ADDR="198.51.100.1")):
+        for _ in range(5):
+            assert log_in("kim", "forgotten", web=web).status_code == 200
+    monkeypatch.setattr(throttling, "PER_NAME", 5)
+    assert log_in("kim", web=own).status_code == 429
+    Client().post("/account/reset/", {"email": kim.email})
+    path = link()
+    set_by(path, "abcdefghijklmn", web=own)
+    assert log_in("kim", web=own).status_code == 429, "nothing was set yet"
+    assert set_by(path, web=own)["Location"] == "/account/reset/done/"
+    assert log_in("kim", GOOD, web=own).status_code == 302
+    assert log_in("kim", GOOD, web=Client(REMOTE_ADDR="192.0.2.1")).status_code == 429, "a stranger"
 
 
 def test_a_guessable_new_password_is_refused(kim: User) -> None:
