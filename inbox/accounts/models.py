@@ -35,8 +35,9 @@ class FailedLogIn(models.Model):
         ordering = ["-hour", "-count"]
         verbose_name = "failed log-in"
         constraints = [
+            # Every attempt sums up its name's rows, so the name comes first and the range last.
             models.UniqueConstraint(
-                fields=["hour", "name_digest", "place"], name="inbox_failed_log_in_once"
+                fields=["name_digest", "place", "hour"], name="inbox_failed_login_once"
             )
         ]
         indexes = [models.Index(fields=["hour", "place"], name="inbox_failed_by_place")]
