@@ -104,7 +104,7 @@ def _measure() -> list[Result]:
             "queries",
             queries(fragment),
             5,
-            "the budget, with log-in and access",
+            "the budget, with login and access",
         ),
         Result("conversation_page", "ms", statistics.median(page_ms), 20, "the budget"),
         Result("conversation_page queries", "queries", queries(page), 10, "the budget"),

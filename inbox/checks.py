@@ -1,4 +1,4 @@
-"""System checks that find a broken SMS provider, or log-ins that are too easy, at startup."""
+"""System checks that find a broken SMS provider, or logins that are too easy, at startup."""
 
 from __future__ import annotations
 

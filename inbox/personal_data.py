@@ -526,6 +526,6 @@ REGISTRY.declare(
 REGISTRY.declare(
     "inbox.FrameCode",
     digest="a hash",
-    session_key="an agent's log-in, for two minutes",
+    session_key="an agent's login, for two minutes",
     challenge="a hash",
 )

@@ -132,7 +132,7 @@ _NAMES: Final = {
     "auth.User": "People",
     "auth.Group": "Roles",
     "inbox.RoleGrant": "Role requests",
-    "inbox.FailedLogIn": "Failed log-ins",
+    "inbox.FailedLogIn": "Failed logins",
     "inbox.ApiToken": "API tokens",
 }
 # Urgent tiles come first; within a tone, in the order the apps give them.
@@ -159,7 +159,7 @@ class DeskSite(AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
-        """Send people to the one log-in there is, which asks for the second factor, too."""
+        """Send people to the one login there is, which asks for the second factor, too."""
         if self.has_permission(request):
             return redirect("admin:index")
         if request.user.is_authenticated:

@@ -85,11 +85,11 @@ ACCOUNT_ADAPTER = "inbox.accounts.adapter.AccountAdapter"
 ACCOUNT_FORMS = {"reset_password": "inbox.accounts.passwords.ResetByEmail"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "inbox.accounts.links.LinkTokens"  # noqa: S105  a class
 ACCOUNT_PASSWORD_MIN_LENGTH = 12
-# An office shares one address. Passwords at the log-in have a throttle of their own
+# An office shares one address. Passwords at the login have a throttle of their own
 # (inbox.accounts.throttling); this one is for codes and for proving again who one is.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "60/m/ip,10/300s/key",
-    # Whoever uses these up has had links sent to the account's owner, who can use them.
+    # A stranger who uses these up has had links sent to the account's owner, who can use them.
     "reset_password": "20/m/ip,5/h/key",
 }
 ACCOUNT_LOGIN_METHODS = {"username", "email"}

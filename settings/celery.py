@@ -52,7 +52,7 @@ SCHEDULE: Final[dict[str, dict[str, object]]] = {
         "task": "inbox.tasks.recheck_opt_outs",
         "schedule": crontab(hour=4, minute=11),
     },
-    "prune failed log-ins": {
+    "prune failed logins": {
         "task": "inbox.tasks.prune_failed_log_ins",
         "schedule": crontab(hour=4, minute=23),
     },

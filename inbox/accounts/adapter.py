@@ -1,4 +1,4 @@
-"""How django-allauth works here: no sign-up, our addresses, our mail, our encryption."""
+"""How django-allauth works here: no sign-up, our addresses, our emails, our encryption."""
 
 from __future__ import annotations
 

@@ -326,7 +326,7 @@ class RoleGrantAdmin(ReadOnlyAdmin):
 class FailedLogInAdmin(ReadOnlyAdmin):
     """Counted wrong passwords, by hour, account and place."""
 
-    list_title = "Failed log-ins"
+    list_title = "Failed logins"
     list_intro = (
         "Wrong passwords, counted by hour, account and address; kept for 30 days. Guessing slows "
         "down by itself and can’t lock anyone out."

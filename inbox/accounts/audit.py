@@ -155,7 +155,7 @@ def _factor_changed(factor: Authenticator, change: str, **parts: Any) -> None:
 
 @receiver(post_save, sender=SocialAccount)
 def _tied(sender: object, instance: SocialAccount, created: bool, **_: object) -> None:
-    # Every log-in through the provider saves it; only the first one opens a new way in.
+    # Every login through the provider saves it; only the first one opens a new way in.
     if created:
         _tie_changed(instance, "single sign-on tied")
 

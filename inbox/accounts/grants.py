@@ -74,7 +74,7 @@ def approve(*, grant_id: int, by: User, now: datetime) -> Refusal | None:
         return Refusal("mixed", MAY_NOT_MIX)
     grant.user.groups.add(grant.group)
     _decide(grant, GrantState.APPROVED, by, now)
-    # The new role begins with a new log-in, and with a second factor.
+    # The new role begins with a new login, and with a second factor.
     sessions.end_all(grant.user)
     transaction.on_commit(lambda: notices.role_granted(grant.user, grant.group.name))
     return None

@@ -18,7 +18,7 @@ class LinkTokens(PasswordResetTokenGenerator):
     """Tokens of links that set a password: they work once, for an hour; for three days if the
     account never had a password (an invitation).
 
-    They end with the password, the address, the account, and the next log-in.
+    They end with the password, the address, the account, and the next login.
     """
 
     def check_token(self, user: Any, token: str | None) -> bool:

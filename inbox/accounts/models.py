@@ -33,7 +33,7 @@ class FailedLogIn(models.Model):
 
     class Meta:
         ordering = ["-hour", "-count"]
-        verbose_name = "failed log-in"
+        verbose_name = "failed login"
         constraints = [
             # Every attempt sums up its name's rows, so the name comes first and the range last.
             models.UniqueConstraint(

@@ -1,4 +1,4 @@
-"""Mail to people about their own account: an invitation, a new device, a new role."""
+"""Emails to people about their own account: an invitation, a new device, a new role."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def invite(user: User) -> bool:
     text = _(
         "An account was created for you in Agent Inbox. Your username is %(name)s.\n\n"
         "Set your password within three days:\n\n%(link)s\n\n"
-        "The link works once. If it has expired, ask for a new one on the log-in page."
+        "The link works once. If it has expired, ask for a new one on the login page."
     ) % {"name": user.username, "link": links.link_to_set(user)}
     return mail.send(user.email, _("Your account in Agent Inbox"), text)
 

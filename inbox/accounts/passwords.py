@@ -16,7 +16,7 @@ from zxcvbn import zxcvbn
 
 # Of zxcvbn's 0 to 4: at least 10^8 guesses, far more than throttling lets through in a lifetime.
 _LEAST_SCORE: Final = 3
-# What zxcvbn reads; it takes too long beyond. Whoever types more is past guessing.
+# What zxcvbn reads; it takes too long beyond. A longer password is past guessing.
 _READ: Final = 72
 
 

@@ -1,7 +1,7 @@
 """Log in through the company's own identity provider (OpenID Connect), if one is configured.
 
 The provider says who someone is; what they may do is decided here, and the second factor is asked
-here as well. Nobody gets an account by having one at the provider.
+here as well. An account at the provider alone opens nothing here.
 """
 
 from __future__ import annotations
@@ -133,5 +133,5 @@ def untie(user: User) -> None:
 
 
 def providers() -> list[tuple[str, str]]:
-    """Return the provider's name and where the log-in with it begins, if there is one."""
+    """Return the provider's name and where the login with it begins, if there is one."""
     return [(settings.OIDC_NAME, "/login/sso/")] if settings.OIDC_ISSUER else []

@@ -60,7 +60,7 @@ _DEVICES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A log-in attempt: the hash of the name, where from, and whether that device is known."""
+    """A login attempt: the hash of the name, where from, and whether that device is known."""
 
     name: str
     place: str

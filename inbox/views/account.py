@@ -1,4 +1,4 @@
-"""The second step of a log-in, passkeys, and a person's own page about signing in.
+"""The second step of a login, passkeys, and a person's own page about signing in.
 
 The flows are django-allauth's; here they get our pages, our dialog and our rules.
 """
@@ -23,7 +23,7 @@ from inbox.views import log_in
 
 @method_decorator(login_not_required, name="dispatch")
 class SecondStep(AuthenticateView):
-    """Ask for the second factor after the password. The log-in dialog gets the form alone."""
+    """Ask for the second factor after the password. The login dialog gets the form alone."""
 
     def get_template_names(self) -> list[str]:
         is_part = log_in.is_part(self.request)

@@ -37,7 +37,7 @@ from orders.panels.filters import uuid
 
 # The fragment that the dialog asks for (js/session.js).
 _PART: Final = "log-in"
-# Where the session holds text that was written before the log-in, until its second step.
+# Where the session holds text that was written before the login, until its second step.
 _KEPT: Final = "kept_text"
 _MODES: Final = {"inbox:reply": DraftMode.REPLY, "inbox:note": DraftMode.NOTE}
 
@@ -118,7 +118,7 @@ def _too_many(wait_s: int) -> str:
 
 
 def is_part(request: HttpRequest) -> bool:
-    """Return whether the log-in dialog of an open page asks, rather than the browser."""
+    """Return whether the login dialog of an open page asks, rather than the browser."""
     return fragment_requests.wants(request, _PART)
 
 
@@ -133,7 +133,7 @@ def has_passkeys(request: HttpRequest) -> bool:
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
-    """Return what the log-in form shows besides its fields."""
+    """Return what the login form shows besides its fields."""
     return {
         "is_part": is_part(request),
         "kept": request.POST.get("kept", ""),
@@ -153,9 +153,9 @@ def keep_text(request: HttpRequest) -> None:
 
 
 def finished(request: HttpRequest, answer: HttpResponseBase) -> HttpResponseBase:
-    """Answer for a step of the log-in: the dialog needs no page, only to know who logged in.
+    """Answer for a step of the login: the dialog needs no page, only to know who logged in.
 
-    Text that was written before the log-in becomes a draft again if its author is back.
+    Text that was written before the login becomes a draft again if its author is back.
     """
     user = request.user
     if answer.status_code != 302 or not isinstance(user, User):

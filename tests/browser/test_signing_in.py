@@ -120,7 +120,7 @@ def test_the_first_log_in_sets_up_an_app(context: BrowserContext, kim: User) -> 
     assert axe(page) == []
     page.get_by_role("link", name="Continue").click()
     page.wait_for_url("**/inbox/")
-    # The next log-in asks for the code.
+    # The next login asks for the code.
     forget(page)
     page.goto("/login/")
     give_password(page)

@@ -73,7 +73,7 @@ def asked(
 def test_the_work_of_a_day_needs_no_more(
     shop: Shop, asked: Callable[[], OrderAction], as_runtime: None, alice: User
 ) -> None:
-    """A log-in, webhooks, a read, a refund to its end, sealing, verifying and retention."""
+    """A login, webhooks, a read, a refund to its end, sealing, verifying and retention."""
     assert Client().post("/login/", {"username": "alice", "password": "demo"}).status_code == 302
     action = asked()
     work_off(shop, Client())

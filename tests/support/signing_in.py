@@ -1,4 +1,4 @@
-"""Log-ins as people do them: through the form, with a code from an app."""
+"""Logins as people do them: through the form, with a code from an app."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def give_app(user: User) -> None:
 
 
 def log_in(name: str, password: str = PASSWORD, *, web: Client | None = None, **more: str) -> Any:
-    """Send the log-in form; the answer has the client."""
+    """Send the login form; the answer has the client."""
     web = web or Client()
     return web.post("/login/", {"username": name, "password": password, **more})
 

@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     help = (
         "Remove a person's passkeys, authenticator app and recovery codes, and end their sessions. "
-        "At the next log-in they are led to set up a new factor. Make sure first that it's them."
+        "At the next login they are led to set up a new factor. Make sure first that it's them."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,4 +34,4 @@ class Command(BaseCommand):
             AuditKind.PERMISSIONS, actor=None, user=user.pk, change="second factors removed"
         )
         transaction.on_commit(lambda: notices.factors_removed(user))
-        self.stdout.write(f"Removed {count}. {user.username} sets up a new one at the next log-in.")
+        self.stdout.write(f"Removed {count}. {user.username} sets up a new one at the next login.")

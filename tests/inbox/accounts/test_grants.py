@@ -63,7 +63,7 @@ def test_one_administrator_asks_and_another_approves(
         assert "done" in decide(ben, "approve")
     assert held(kim) == ["agents"]
     assert mail.outbox[-1].to == ["kim@shop.example"]
-    assert session.get("/account/").status_code == 302, "the role begins with a new log-in"
+    assert session.get("/account/").status_code == 302, "the role begins with a new login"
     said = [
         (entry.actor, entry.detail["change"])
         for entry in AuditEntry.objects.filter(kind=AuditKind.PERMISSIONS).order_by("pk")

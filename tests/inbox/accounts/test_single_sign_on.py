@@ -38,7 +38,7 @@ def provider(settings: Any) -> Iterator[Provider]:
 
 
 def come(web: Client, *, next_page: str = "") -> Any:
-    """Follow the link on the log-in page to the provider and back."""
+    """Follow the link on the login page to the provider and back."""
     assert "Log in with Test company" in web.get("/login/").content.decode()
     return back_from(
         web, web.get("/login/sso/", {"next": next_page} if next_page else {})["Location"]
@@ -210,7 +210,7 @@ def test_a_provider_that_is_down_gets_a_page(provider: Provider, alice: User) ->
     for path in ("/login/sso/", f"/login/sso/back/?code=x&state={state}"):
         answer = web.get(path)
         assert answer.status_code == 401, path
-        assert "Back to the log-in" in answer.content.decode()
+        assert "Back to the login" in answer.content.decode()
 
 
 @pytest.mark.parametrize(("status", "padding"), [(302, ""), (500, ""), (200, "x" * (1024 * 1024))])

@@ -65,7 +65,7 @@ def order(shop: Shop, seen: Seen, conversation: Conversation) -> Order:
 
 @pytest.fixture
 def schema(alice: User) -> Any:
-    """As programs read it, behind the log-in."""
+    """As programs read it, behind the login."""
     assert Client().get("/api/schema/").status_code == 401
     return schemathesis.openapi.from_wsgi(
         "/api/schema/?format=json", WSGIHandler(), headers=bearing(api_token(alice, name="Schema"))

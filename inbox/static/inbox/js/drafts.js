@@ -170,7 +170,7 @@ async function save(id, record) {
   }
 }
 
-// The text stays in this browser and is saved again on the next change or after a log-in. 403 may
+// The text stays in this browser and is saved again on the next change or after a login. 403 may
 // mean that the session has ended, or that this agent may no longer write.
 async function refused(id, answer) {
   const { problem = "" } = answer.status === 422 ? await answer.json().catch(() => ({})) : {};

@@ -187,7 +187,7 @@ addEventListener("hashchange", () => {
   enterSigned();
 });
 
-// --- Getting in with a log-in: Chatwoot names the customer -------------------------------------
+// --- Getting in with a login: Chatwoot names the customer -------------------------------------
 function text(value) {
   return typeof value === "string" ? value.slice(0, 320) : "";
 }

@@ -1,4 +1,4 @@
-// Unique IDs and secrets: for button presses, composers, saves and log-ins.
+// Unique IDs and secrets: for button presses, composers, saves and logins.
 export function randomHex(length) {
   const bytes = crypto.getRandomValues(new Uint8Array(length));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -57,7 +57,7 @@ async function open(address, part, { push = true } = {}) {
   } catch ({ answer }) {
     if (mine !== turn) return;
     if (answer?.status !== 401) location.assign(address);
-    // The session has ended: stay on this page, and continue after the log-in.
+    // The session has ended: stay on this page, and continue after the login.
     else document.dispatchEvent(new CustomEvent("inbox:refused", { detail: { answer, again: () => open(address, part, { push }) } }));
     return;
   } finally {

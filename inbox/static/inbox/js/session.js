@@ -1,5 +1,5 @@
 // The agent of this page, and what happens when their session ends: the page stays as it is. A
-// request made by the agent opens the log-in on top of the page and is repeated afterwards; a
+// request made by the agent opens the login on top of the page and is repeated afterwards; a
 // request made by the page itself only shows a bar, because the agent may be typing.
 //
 // Scripts that call fetch get their headers from the event inbox:request (detail.headers), and pass
@@ -14,7 +14,7 @@ const bar = document.querySelector("#session-bar > *");
 const root = document.documentElement;
 const { agent, address, username } = dialog?.dataset ?? {};
 const words = document.getElementById("words")?.dataset ?? {};
-const later = []; // Requests of the agent that wait for the log-in.
+const later = []; // Requests of the agent that wait for the login.
 
 function cookie(name) {
   return document.cookie.match(`(?:^|; )(?:__Host-)?${name}=([^;]*)`)?.[1] ?? "";
@@ -23,7 +23,7 @@ function cookie(name) {
 // --- Every request names the agent, and says whether they are present ---------------------------
 function sign(headers) {
   headers["X-Agent"] = agent;
-  // From the cookie, not from the page: another log-in of the same agent may have changed it.
+  // From the cookie, not from the page: another login of the same agent may have changed it.
   const token = cookie("csrftoken");
   if (token) headers["X-CSRFToken"] = token;
   if (isAway()) headers["X-Background"] = "1";
@@ -114,7 +114,7 @@ function settle(answer) {
   document.dispatchEvent(new CustomEvent("live:resync"));
 }
 
-// Repeats a request after the log-in. Never one that moves money: the agent has to confirm it again.
+// Repeats a request after the login. Never one that moves money: the agent has to confirm it again.
 function again({ requestConfig: { verb, path, elt, target, triggeringEvent }, etc }) {
   const isSafe = verb === "get" || elt.closest("#composer");
   if (isSafe && elt.isConnected) htmx.ajax(verb, path, { source: elt, target, swap: etc.swapOverride, event: triggeringEvent });

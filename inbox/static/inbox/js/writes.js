@@ -55,7 +55,7 @@ document.addEventListener("htmx:beforeRequest", ({ detail: { xhr, requestConfig,
     const isAnswered = xhr.status && !GATEWAYS.includes(xhr.status);
     if (isAnswered) unanswered.delete(press);
     else unanswered.set(press, parameters.client_id);
-    // Tell an agent who has moved on; nothing else does. Except for 401: the log-in shows up then,
+    // Tell an agent who has moved on; nothing else does. Except for 401: the login shows up then,
     // and the message is sent afterwards. A response that was shown has replaced its target by now.
     const isGone = xhr.status ? isLeft : !target.isConnected;
     if (!isGone || parameters.text === undefined || xhr.status === 401) return;
