@@ -9,18 +9,24 @@ from __future__ import annotations
 from typing import Final
 
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
 from django.db.migrations import AddIndex, RemoveIndex
 from django.db.migrations.state import ProjectState
+from django.db.models import Index, Model
 
 _BATCH: Final = 5_000
 
 
 class AddIndexWhileInUse(AddIndex):
-    """Build an index without locking its table, where the database can.
+    """AddIndex that holds up neither readers nor writers. The migration needs `atomic = False`.
 
-    A build that was interrupted leaves an invalid index of that name behind, so it is removed first
-    and the migration can simply be run again. Needs a migration that isn't atomic.
+    On PostgreSQL the index is built concurrently. Such a build waits for every transaction that is
+    open, but no query queues behind it, so the lock timeout, which would end it, is lifted.
+
+    It can simply be run again: an index that an interrupted build left invalid is built again, and
+    a complete one, made by an earlier version of the migrations, is kept.
     """
 
     def database_forwards(
@@ -30,19 +36,36 @@ class AddIndexWhileInUse(AddIndex):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Build it. Raises NotSupportedError within a transaction on PostgreSQL."""
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
+        """Build the index if there is no complete one."""
+        connection = schema_editor.connection
         model = to_state.apps.get_model(app_label, self.model_name)
-        name = schema_editor.quote_name(self.index.name)
-        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        # Only the editor of PostgreSQL has this parameter.
-        schema_editor.add_index(model, self.index, concurrently=True)  # type: ignore[call-arg]
+        if not self.allow_migrate_model(connection.alias, model):
+            return
+        if connection.vendor == "postgresql":
+            _build(schema_editor, model, self.index)
+        elif self.index.name not in _names(connection, model):
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Drop the index, if there is one."""
+        connection = schema_editor.connection
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(connection.alias, model):
+            return
+        if connection.vendor == "postgresql":
+            _drop(schema_editor, self.index.name)
+        elif self.index.name in _names(connection, model):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 
 class RemoveIndexWhileInUse(RemoveIndex):
-    """Remove an index without locking its table, where the database can."""
+    """RemoveIndex that holds up neither readers nor writers, and can be run again."""
 
     def database_forwards(
         self,
@@ -51,12 +74,15 @@ class RemoveIndexWhileInUse(RemoveIndex):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Remove the index."""
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        """Drop the index, if there is one."""
+        connection = schema_editor.connection
+        model = from_state.apps.get_model(app_label, self.model_name)
+        if not self.allow_migrate_model(connection.alias, model):
             return
-        name = schema_editor.quote_name(self.name)
-        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        if connection.vendor == "postgresql":
+            _drop(schema_editor, self.name)
+        elif self.name in _names(connection, model):
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
 def fill(schema_editor: BaseDatabaseSchemaEditor, table: str, change: str, where: str) -> None:
@@ -74,3 +100,42 @@ def fill(schema_editor: BaseDatabaseSchemaEditor, table: str, change: str, where
             cursor.execute(f"UPDATE {table} SET {change} WHERE id IN ({some})")  # noqa: S608
             if not cursor.rowcount:
                 return
+
+
+def _build(editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
+    valid = _is_valid(editor.connection, index.name)
+    if valid:
+        return
+    if valid is False:
+        _drop(editor, index.name)
+    _without_lock_timeout(editor, index.create_sql(model, editor, concurrently=True))
+
+
+def _drop(editor: BaseDatabaseSchemaEditor, name: str) -> None:
+    quoted = editor.quote_name(name)
+    _without_lock_timeout(editor, f"DROP INDEX CONCURRENTLY IF EXISTS {quoted}")
+
+
+def _without_lock_timeout(editor: BaseDatabaseSchemaEditor, statement: Statement | str) -> None:
+    editor.execute("SET lock_timeout = 0")
+    try:
+        editor.execute(statement, params=None)
+    finally:
+        editor.execute("RESET lock_timeout")
+
+
+def _is_valid(connection: BaseDatabaseWrapper, name: str) -> bool | None:
+    """Say whether the index is complete; None if there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            "WHERE relname = %s AND relnamespace = current_schema()::regnamespace",
+            [name],
+        )
+        row = cursor.fetchone()
+    return bool(row[0]) if row else None
+
+
+def _names(connection: BaseDatabaseWrapper, model: type[Model]) -> set[str]:
+    with connection.cursor() as cursor:
+        return set(connection.introspection.get_constraints(cursor, model._meta.db_table))

@@ -1,6 +1,6 @@
 """Actions can't be deleted, and audit entries can't be replaced."""
 
-from django.db import migrations, models
+from django.db import migrations
 
 from orders.migrations import _action_guard, _append_only
 
@@ -23,10 +23,4 @@ def remove(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [("orders", "0022_keyed_chain")]
 
-    operations = [
-        migrations.AddIndex(
-            model_name="auditentry",
-            index=models.Index(fields=["action_id"], name="orders_audit_action"),
-        ),
-        migrations.RunPython(install, remove),
-    ]
+    operations = [migrations.RunPython(install, remove)]
