@@ -19,7 +19,7 @@ from settings.wsgi import application as django_application
 
 # isort: split
 # Django is set up now, so modules that need its models can be imported.
-from core.observability import quick_probes
+from core.observability import probes
 from core.server.asgi_types import Receive, Scope, Send
 from core.server.bodies import WholeBodies
 from inbox.live.stream import events
@@ -60,7 +60,7 @@ _django = WholeBodies(
     WSGIMiddleware(_in_large_pieces, workers=16, send_queue_size=_PIECES),
     body_limit,
 )
-_probes = quick_probes.QuickProbes()
+_probes = probes.Probes()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(scope, receive, send)
     elif scope["type"] != "http":
         return
-    elif scope["path"] in quick_probes.PATHS:
+    elif scope["path"] in probes.PATHS:
         await _probes(scope, receive, send)
     elif scope["path"] == PATH and scope["method"] == "POST" and "webhooks" in _state(scope):
         await scope["state"]["webhooks"](scope, receive, send)

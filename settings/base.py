@@ -45,7 +45,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "core.response_headers.ResponseHeaders",
-    "core.observability.health.Probes",
+    "core.observability.metrics.Metrics",
     "django.middleware.security.SecurityMiddleware",
     "inbox.middleware.SidebarWindows",
     "whitenoise.middleware.WhiteNoiseMiddleware",

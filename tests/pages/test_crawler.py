@@ -35,8 +35,8 @@ INTERNALS: Final = re.compile(
     r"Traceback|RuntimeError|/site-packages/|/inbox/views/|DJANGO_SETTINGS|SECRET_KEY|sqlite3|psycopg"
 )
 STATIC: Final = "/static/"
-# Asked by load balancers, without TLS and before any other middleware.
-PROBES: Final = ("/livez", "/readyz", "/metrics")
+# Asked by Prometheus, without TLS and before any other middleware.
+WITHOUT_TLS: Final = "/metrics"
 # Links that change something when followed, or leave.
 NOT_FOLLOWED: Final = ("/inbox/logout/", "/admin/logout/", STATIC)
 
@@ -110,7 +110,7 @@ def in_headers(path: str, answer: Any) -> Iterator[str]:
     }
     for name, value in wanted.items():
         if value not in headers.get(name, "") and (
-            name != "Strict-Transport-Security" or path not in PROBES
+            name != "Strict-Transport-Security" or path != WITHOUT_TLS
         ):
             yield f"{name} is {headers.get(name)!r}"
     for name in ("Server", "X-Powered-By", "Access-Control-Allow-Origin"):
@@ -232,7 +232,7 @@ def people(desk: Desk) -> dict[str, Client]:
 
 
 def seeds(desk: Desk) -> list[str]:
-    return [*desk.pages(), "/", "/login/", "/nowhere/", "/livez", "/static/inbox/favicon.svg"]
+    return [*desk.pages(), "/", "/login/", "/nowhere/", "/metrics", "/static/inbox/favicon.svg"]
 
 
 @pytest.mark.slow

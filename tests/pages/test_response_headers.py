@@ -27,7 +27,7 @@ def some_pages(desk: Desk) -> list[str]:
         "/api/v1/orders/?q=1001",
         "/api/schema/",
         "/nowhere/",
-        "/livez",
+        "/metrics",
     ]
 
 
@@ -54,7 +54,7 @@ def test_static_files_may_be_kept() -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/login/", "/static/inbox/favicon.svg", "/livez", "/nowhere/"])
+@pytest.mark.parametrize("path", ["/login/", "/static/inbox/favicon.svg", "/metrics", "/nowhere/"])
 def test_pages_get_no_powers(path: str) -> None:
     answer = Client().get(path)
     answer.close()

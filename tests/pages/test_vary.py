@@ -134,7 +134,7 @@ ELSEWHERE: Final = {
     ("inbox/api/orders.py", "Idempotency-Key"),
     ("core/request_origin.py", "X-Request-ID"),
     ("core/request_origin.py", "X-Forwarded-For"),
-    ("core/observability/health.py", "*"),
+    ("core/observability/metrics.py", "*"),
     # Named in a mail, not in the response.
     ("inbox/views/log_in.py", "User-Agent"),
     ("shopify_sync/webhooks/view.py", "*"),

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
-from core.observability import sentry
+from core.observability import metrics, sentry
 from core.observability.masked_error_reports import (
     MaskingReporter,
     MaskingReporterFilter,
@@ -179,8 +179,6 @@ def test_a_failing_page_shows_and_logs_no_canary(
     settings: Any, monkeypatch: pytest.MonkeyPatch, written: Any
 ) -> None:
     """By the door: the debug page of the demo, and the log line Django writes of it."""
-    from core.observability import health
-
     _logger, out, handler = written
     django_log = logging.getLogger("django.request")
     django_log.addHandler(handler)
@@ -188,10 +186,10 @@ def test_a_failing_page_shows_and_logs_no_canary(
     def fall(*args: Any) -> None:
         raise RuntimeError(f"{TOKEN} of {EMAIL}")
 
-    monkeypatch.setattr(health.connection, "cursor", fall)
+    monkeypatch.setattr(metrics, "render", fall)
     settings.DEBUG = True
     try:
-        answer = Client(raise_request_exception=False).get("/readyz", {"hmac": BARE})
+        answer = Client(raise_request_exception=False).get("/metrics", {"hmac": BARE})
     finally:
         django_log.removeHandler(handler)
     assert answer.status_code == 500

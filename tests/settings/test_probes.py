@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from django.db import DatabaseError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from django.utils import timezone
 
+from core.server.asgi_types import Message, Scope
 from orders.models import ActionKind, Order, OrderAction, Store
+from settings import asgi
 from shopify_sync.models import EventState, WebhookEvent, WebhookTally
 
 pytestmark = pytest.mark.django_db
@@ -24,14 +29,54 @@ def figures(**headers: Any) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
+def probe(path: str, method: str = "GET") -> tuple[int, bytes]:
+    """Ask the whole application, as the web server does for a load balancer."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope: Scope = {
+        "type": "http",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"10.0.0.7:8000")],
+    }
+    asyncio.run(asgi.application(scope, receive, send))
+    start, body = sent
+    return start["status"], body["body"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_probes_answer_any_host_and_without_https(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["inbox.example"]
     settings.SECURE_SSL_REDIRECT = True
-    for path in ("/livez", "/readyz"):
-        assert Client().get(path, headers={"host": "10.0.0.7:8000"}).status_code == 200
-    assert Client().post("/livez").status_code == 405
+    assert probe("/livez") == (200, b"ok")
+    assert probe("/readyz") == (200, b"ready")
+    assert probe("/readyz", "HEAD")[0] == 200
+    assert probe("/livez", "POST")[0] == 405
+    host = {"host": "10.0.0.7:8000"}
+    assert Client().get("/metrics", headers=host).status_code == 200
+    assert Client().post("/metrics", headers=host).status_code == 405
     # And nothing else does.
-    assert Client().get("/login/", headers={"host": "10.0.0.7:8000"}).status_code == 400
+    assert Client().get("/login/", headers=host).status_code == 400
+
+
+def test_without_its_database_a_server_lives_but_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fall(self: BaseDatabaseWrapper) -> None:
+        raise DatabaseError("gone")
+
+    # Of every thread: probes ask the database on their own.
+    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", fall)
+    assert probe("/readyz") == (503, b"The database doesn't respond.")
+    assert probe("/livez") == (200, b"ok")
 
 
 def test_the_metrics_report_late_and_dead_work(alice: Any) -> None:

@@ -1,8 +1,8 @@
-"""Probes and metrics: is the process alive, can it take traffic, how late is the work.
+"""/metrics for Prometheus: how late the work is.
 
-Answered before any other middleware, because a probe uses neither our host name nor https. The
-metrics text is written by hand: every figure comes from the database, so a client library would
-only add its per-process counters and the pitfalls of its multiprocess mode.
+Answered before any other middleware, because Prometheus uses neither our host name nor https. The
+text is written by hand: every figure comes from the database, so a client library would only add its
+per-process counters and the pitfalls of its multiprocess mode.
 """
 
 from __future__ import annotations
@@ -12,44 +12,28 @@ from ipaddress import ip_address
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from core.dashboard import (
-    DESK,
-    Metric,
-)
+from core.dashboard import DESK, Metric
 from core.request_origin import client_ip
 
+PATH: Final = "/metrics"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
 
-class Probes:
-    """Middleware: answer the paths in PROBES before anything else runs."""
+class Metrics:
+    """Middleware: answer PATH before anything else runs."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        probe = PROBES.get(request.path_info)
-        if probe is None:
+        if request.path_info != PATH:
             return self._get_response(request)
         if request.method not in {"GET", "HEAD"}:
             return _text("Only GET is allowed.", 405)
-        return probe(request)
-
-
-def livez(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the process can answer at all; touches nothing else."""
-    return _text("ok")
-
-
-def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 once the database does; an exception becomes a 500, which is the point."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return _text("ready")
+        return metrics(request)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
@@ -61,13 +45,6 @@ def metrics(request: HttpRequest) -> HttpResponse:
     answer = HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
     answer["Cache-Control"] = "no-store"
     return answer
-
-
-PROBES: Final[dict[str, Callable[[HttpRequest], HttpResponse]]] = {
-    "/livez": livez,
-    "/readyz": readyz,
-    "/metrics": metrics,
-}
 
 
 def render(found: Iterable[Metric]) -> str:
@@ -99,5 +76,5 @@ def _refusal(request: HttpRequest) -> str:
     return f"{address} isn't allowed to read the metrics. Add it to METRICS_ALLOW."
 
 
-def _text(text: str, status: int = 200) -> HttpResponse:
+def _text(text: str, status: int) -> HttpResponse:
     return HttpResponse(text, content_type="text/plain; charset=utf-8", status=status)

@@ -1,7 +1,7 @@
 """/livez and /readyz as ASGI: they answer however busy Django's threads are.
 
 A probe that waits for a thread fails when the server is merely busy, and a supervisor that relies on
-it would restart a server that works. `health.Probes` answers the same paths on other servers.
+it would restart a server that works.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ READY_WITHIN_S: Final = 5.0
 PATHS: Final = frozenset({"/livez", "/readyz"})
 
 
-class QuickProbes:
+class Probes:
     """ASGI application for PATHS; one per event loop.
 
     /readyz asks the database on a thread of its own. Probes that arrive in the meantime share its
