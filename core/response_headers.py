@@ -39,7 +39,6 @@ _OFF: Final = (
 _OWN: Final = ("clipboard-write", "publickey-credentials-create", "publickey-credentials-get")
 _POLICY: Final = ", ".join([*(f"{name}=()" for name in _OFF), *(f"{n}=(self)" for n in _OWN)])
 
-# For responses that don't pass through Django's middleware, as well.
 ALWAYS: Final = {
     "Permissions-Policy": _POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -47,6 +46,7 @@ ALWAYS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+# For responses that don't pass through Django's middleware.
 ALWAYS_RAW: Final = [
     (name.lower().encode(), value.encode())
     for name, value in {**ALWAYS, "Cache-Control": "no-store"}.items()

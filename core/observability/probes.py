@@ -12,6 +12,7 @@ from typing import Final
 
 from django.db import DatabaseError, connection
 
+from core.response_headers import ALWAYS_RAW
 from core.server.asgi_types import Receive, Scope, Send
 
 READY_WITHIN_S: Final = 5.0
@@ -66,7 +67,7 @@ async def _answer(send: Send, status: int, text: bytes) -> None:
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(text)).encode()),
-        (b"cache-control", b"no-store"),
+        *ALWAYS_RAW,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from core.response_headers import ALWAYS_RAW
 from core.server.asgi_types import Application, Message, Receive, Scope, Send
 
 # For the whole body, however fast its parts arrive.
@@ -146,8 +147,7 @@ async def refuse(send: Send, status: int) -> None:
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(text)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
+        *ALWAYS_RAW,
         (b"connection", b"close"),
     ]
     if status == 503:

@@ -12,6 +12,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from core.response_headers import ALWAYS_RAW
+
 # The longest addresses of our own are a few hundred characters.
 LONGEST_ADDRESS: Final = 8 * 1024
 LONGEST_HEADERS: Final = 32 * 1024
@@ -172,6 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
             *self.server_state.default_headers,
             (b"content-type", b"text/plain; charset=utf-8"),
             (b"content-length", str(len(text)).encode()),
+            *ALWAYS_RAW,
             (b"connection", b"close"),
         ]
         lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)

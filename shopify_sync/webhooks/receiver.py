@@ -17,6 +17,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from core import queue
+from core.response_headers import ALWAYS_RAW
 from core.server.asgi_types import Receive, Scope, Send
 from shopify_sync.webhooks import (
     counters,
@@ -246,7 +247,7 @@ async def _send(send: Send, status: int, text: str, *, last: bool = False) -> No
     # TCP_NODELAY (uvicorn --workers) makes a keep-alive client wait 40 ms for each answer.
     headers = [
         (b"content-length", b"0"),
-        (b"x-content-type-options", b"nosniff"),
+        *ALWAYS_RAW,
         (b"x-webhook", text.encode()),
     ]
     if status == 503:

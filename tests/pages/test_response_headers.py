@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import http.client
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
 from django.conf import settings as configured
 from django.test import Client
 
-from core.response_headers import ResponseHeaders
+from core.response_headers import ALWAYS, ResponseHeaders
 from tests.pages.conftest import Desk
+from tests.support.doors import NativeDoor, native_door
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,3 +67,34 @@ def test_pages_get_no_powers(path: str) -> None:
     assert "publickey-credentials-get=(self)" in policy
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["Referrer-Policy"] == "same-origin"
+
+
+# Of responses that never reach Django: the request, and the status that says who answered it.
+NATIVE: Final = {
+    "a probe": (b"GET /livez HTTP/1.1\r\n", 200),
+    "the stream": (b"GET /events/ HTTP/1.1\r\n", 403),
+    "the webhook receiver": (b"POST /webhooks/shopify/ HTTP/1.1\r\nContent-Length: 0\r\n", 401),
+    "the limit on bodies": (b"POST /login/ HTTP/1.1\r\nContent-Length: 70000\r\n", 413),
+    "the parser": (b"nonsense\r\n", 400),
+    "the limit on addresses": (b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\n", 414),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NativeDoor]:
+    with native_door() as door:
+        yield door
+
+
+@pytest.mark.parametrize("what", NATIVE)
+def test_responses_without_django_say_the_same(server: NativeDoor, what: str) -> None:
+    text, status = NATIVE[what]
+    with server.raw() as line:
+        line.sendall(text + b"Host: x\r\nConnection: close\r\n\r\n")
+        answer = http.client.HTTPResponse(line)
+        answer.begin()
+    assert answer.status == status
+    wanted = {**ALWAYS, "Cache-Control": "no-store"}
+    assert {name: answer.headers.get_all(name) for name in wanted} == {
+        name: [value] for name, value in wanted.items()
+    }
