@@ -275,6 +275,13 @@ _BY_STATE: Final[dict[str, str]] = {
     ActionState.EXPIRED: Going.EXPIRED,
     ActionState.AWAITING_BANK: Outcome.AWAITING_BANK,
 }
+# By the kind of its origin.
+_PLACES: Final[dict[str, _StrPromise]] = {
+    "order": gettext_lazy("on the order’s page"),
+    "conversation": gettext_lazy("in a conversation"),
+    "frame": gettext_lazy("in another help desk"),
+    "api": gettext_lazy("by API"),
+}
 _UNSENT: Final = frozenset({ActionState.QUEUED, ActionState.BLOCKED})
 
 
@@ -321,6 +328,11 @@ def what(action: OrderAction) -> str:
     """Name the action: "Refund €12.50", "Cancel order"."""
     kind = str(action.get_kind_display())
     return f"{kind} {action.money.format()}" if action.money else kind
+
+
+def where(action: OrderAction) -> str:
+    """Say where the agent requested an action; "" if that is unknown."""
+    return str(_PLACES.get(action.origin.partition(":")[0], ""))
 
 
 def kept_on_purpose(action: OrderAction) -> Money | None:

@@ -109,6 +109,8 @@ def tell(order_id: int) -> None:
 
 
 def _record(action: OrderAction, before: str, to: ActionState, by: User | None) -> None:
+    # Once is enough: where it was requested never changes.
+    where = {} if before else {"where": action.origin}
     audit.record(
         AuditKind.ACTION,
         actor=by,
@@ -121,4 +123,5 @@ def _record(action: OrderAction, before: str, to: ActionState, by: User | None) 
         what=action.kind,
         refund=action.refund_gid,
         fence=action.fence,
+        **where,
     )

@@ -391,11 +391,13 @@ class OrderActionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Requested from")
     def asked_from(self, action: OrderAction) -> SafeString | str:
-        """The conversation it was requested from, or another source."""
+        """The conversation it was requested from, the order's own page, or another source."""
         if not action.origin:
             return "–"
         urls = (url for find in DESK.origin_urls if (url := find(action.origin)))
-        return link(next(urls, ""), action.origin.replace(":", " ").capitalize())
+        name = action.origin.replace(":", " ").capitalize()
+        is_own_page = action.origin.startswith("order:")
+        return link(next(urls, ""), "The order’s page" if is_own_page else name)
 
 
 _EVENT_SUM = sum_column("amount", "currency", "Amount", "If money moved.")

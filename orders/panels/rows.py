@@ -106,4 +106,5 @@ def event_row(event: OrderEvent) -> EventRow:
         actor=actor or str(event.get_source_display()),
         amount=event.money,
         detail=detail,
+        where=status_texts.where(event.action) if event.action else "",
     )

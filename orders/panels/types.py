@@ -163,6 +163,8 @@ class EventRow:
     actor: str
     amount: Money | None
     detail: str
+    # Where the agent was, for what they did here; "" for everything else.
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -258,7 +258,7 @@ REGISTRY.declare("orders.OrderRefund", gid=_ID)
 REGISTRY.declare("orders.OrderEvent", key=_ID, currency=_WORD, reason=_WORD)
 REGISTRY.declare(
     "orders.OrderAction",
-    origin="a conversation's number",
+    origin="a conversation's or an order's number",
     nonce=_OURS,
     digest=_OURS,
     marker=_OURS,
