@@ -18,8 +18,9 @@ from inbox.contacts import (
     matching,
 )
 from inbox.models import Contact, Conversation, ConversationState
-from inbox.models.conversations import conversation_id
+from inbox.models.conversations import conversation_id, order_page_id
 from inbox.scopes import scope_of
+from orders import policies
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
 
@@ -97,6 +98,41 @@ def money_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
     return _uncertain(order, contacts)
 
 
+def acting_refusal_on_page(agent: Agent, order: Order) -> Refusal | None:
+    """Return why the agent may not act on an order on its own page.
+
+    If its customer has a conversation, with whichever team, the assignee decides there, and so
+    here. An order that nobody wrote about has no assignee: people whose role may move money act on
+    it, if one of their teams has its store. Expects an order that the agent may see.
+    """
+    if has_conversation(order):
+        return acting_refusal_for_order(agent, order)
+    return policies.acting_refusal(agent)
+
+
+def money_refusal_on_page(agent: Agent, order: Order) -> Refusal | None:
+    """Return why the agent may not move this order's money on its own page."""
+    if has_conversation(order):
+        return money_refusal_for_order(agent, order)
+    return policies.acting_refusal(agent) or _uncertain(order, identities.contacts_of(order))
+
+
+def has_conversation(order: Order) -> bool:
+    """Return whether the order's customer has written to any team, whether or not one sees it."""
+    return Conversation.objects.filter(contact__in=identities.contacts_of(order)).exists()
+
+
+def withdrawing_refusal(agent: Agent, action: OrderAction) -> Refusal | None:
+    """Return why the agent may not withdraw an action when they start from its order (REST).
+
+    What was requested on an order's own page, its requester may withdraw: the customer may have
+    written since, and someone else may be assigned.
+    """
+    if order_page_id(action.origin) and action.requested_by_id == agent.pk:
+        return policies.acting_refusal(agent)
+    return acting_refusal_for_order(agent, action.order)
+
+
 def approving_refusal(order: Order) -> Refusal | None:
     """Return why an action on this order can't be approved: doubt about the order's owner.
 
@@ -156,6 +192,12 @@ def acting_refusal_for_order(agent: Agent, order: Order) -> Refusal | None:
         return None
     if _assigned(agent, contacts).exists():
         return _resolved()
+    if not Conversation.objects.filter(contact__in=contacts).exists():
+        return Refusal(
+            "not_assigned",
+            _("This customer hasn’t written, so no conversation is assigned to you."),
+            _("Open the order’s own page in the inbox to act on it."),
+        )
     return Refusal(
         "not_assigned",
         _("None of this customer’s conversations is assigned to you."),

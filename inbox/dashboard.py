@@ -32,7 +32,7 @@ from inbox.models import (
     Route,
     Team,
 )
-from inbox.models.conversations import OUTGOING_KINDS, conversation_id
+from inbox.models.conversations import OUTGOING_KINDS, conversation_id, order_page_id
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.money import Money
 from orders.reports import totals
@@ -222,16 +222,24 @@ def _money_held() -> dict[int, list[Money]]:
 
 
 def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
-    """Map each origin that is a conversation to its channel's name (for orders.reports.totals)."""
-    ids = {origin: pk for origin in origins if (pk := conversation_id(origin)) is not None}
+    """Name the channel of each origin that is a conversation or an order's own page (for
+    orders.reports.totals)."""
+    asked = set(origins)
+    pages = {origin: "Order page" for origin in asked if order_page_id(origin)}
+    ids = {origin: pk for origin in asked if (pk := conversation_id(origin)) is not None}
     rows = Conversation.objects.filter(pk__in=ids.values())
     names = dict(rows.values_list("pk", "channel__name"))
     # Retention deletes conversations, while the actions taken from them stay in the report.
-    return {origin: names.get(pk, "A conversation that is gone") for origin, pk in ids.items()}
+    return pages | {
+        origin: names.get(pk, "A conversation that is gone") for origin, pk in ids.items()
+    }
 
 
 def origin_url(origin: str) -> str:
-    """Return the URL of the conversation an action came from; "" if it came from elsewhere."""
+    """Return the URL of the conversation or order page an action came from; "" if it came from
+    elsewhere."""
+    if (order_id := order_page_id(origin)) is not None:
+        return reverse("order:page", args=[order_id])
     pk = conversation_id(origin)
     return "" if pk is None else reverse("inbox:conversation", args=[pk])
 

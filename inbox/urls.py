@@ -23,6 +23,7 @@ from inbox.views import (
     frames,
     history,
     log_in,
+    order_pages,
     orders,
     single_sign_on,
     tokens,
@@ -31,17 +32,13 @@ from inbox.views import (
 )
 
 
-def panel_pages(prefix: str, wrap: decorators.Decorator) -> list[URLPattern]:
-    """Return the order panel's URLs, the same for every place it is shown in.
+def dialog_pages(order: str, action: str, wrap: decorators.Decorator) -> list[URLPattern]:
+    """Return the URLs of what can be done with an order, the same for every place it is shown in.
 
-    `wrap` turns a panel view into a view of that place (inbox.panel.decorators).
+    `order` and `action` are the routes they begin with; `wrap` turns a view into a view of that
+    place (inbox.panel.decorators).
     """
-    order = f"{prefix}orders/<int:order_id>/"
-    action = f"{prefix}actions/<int:action_id>/"
     return [
-        path(f"{prefix}orders/", wrap(orders.panel), name="orders"),
-        path(f"{prefix}orders/refresh/", wrap(orders.refresh), name="orders_refresh"),
-        path(order, wrap(orders.card), name="order_card"),
         path(f"{order}cancel/", wrap(orders.cancel), name="order_cancel"),
         path(f"{order}refund/", wrap(orders.refund), name="order_refund"),
         path(f"{order}suggestion/", wrap(orders.suggestion), name="order_suggestion"),
@@ -51,6 +48,17 @@ def panel_pages(prefix: str, wrap: decorators.Decorator) -> list[URLPattern]:
         path(f"{action}withdraw/", wrap(orders.withdraw), name="action_withdraw"),
         path(f"{action}again/", wrap(orders.again), name="action_again"),
         path(f"{action}check/", wrap(orders.check), name="action_check"),
+    ]
+
+
+def panel_pages(prefix: str, wrap: decorators.Decorator) -> list[URLPattern]:
+    """Return the URLs of the panel with a person's orders, the same for every place it is shown in."""
+    order = f"{prefix}orders/<int:order_id>/"
+    return [
+        path(f"{prefix}orders/", wrap(orders.panel), name="orders"),
+        path(f"{prefix}orders/refresh/", wrap(orders.refresh), name="orders_refresh"),
+        path(order, wrap(orders.card), name="order_card"),
+        *dialog_pages(order, f"{prefix}actions/<int:action_id>/", wrap),
     ]
 
 
@@ -107,6 +115,12 @@ pages = [
     path("tokens/", tokens.page, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.revoke, name="token_revoke"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+]
+
+order = [
+    path("<int:order_id>/", decorators.on_order_page(order_pages.page), name="page"),
+    path("<int:order_id>/refresh/", decorators.on_order_page(order_pages.refresh), name="refresh"),
+    *dialog_pages("<int:order_id>/", "actions/<int:action_id>/", decorators.on_order_page),
 ]
 
 frame = [
@@ -185,6 +199,7 @@ urlpatterns = [
     path("account/", include(signing_in)),
     path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),
+    path("inbox/orders/", include((order, "order"))),
     path("sidebar/", include((frame, "sidebar"))),
     path("sidebar/window/<str:window>/", include((window, "sidebar_window"))),
     path("api/v1/", include((api, "api"))),

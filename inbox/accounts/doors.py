@@ -66,6 +66,8 @@ _DOORS: Final[Mapping[str, Door]] = {
     "unsubscribe": Door.OPEN,
     "inbox": Door.INBOX,
     "inbox:logout": Door.ACCOUNT,
+    # An order on a page of its own.
+    "order": Door.INBOX,
     "sidebar": Door.KEY,
     # The page that the frame loads first: it shows nothing yet.
     "sidebar:frame": Door.OPEN,

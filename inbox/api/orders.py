@@ -320,7 +320,7 @@ class ActionWithdraw(Endpoint):
         """Withdraw an action before anything has been sent."""
         action = _get_action(request, action_id)
         read_nothing(request)
-        if refusal := access.acting_refusal_for_order(request.user, action.order):
+        if refusal := access.withdrawing_refusal(request.user, action):
             return refused(refusal, code=status.HTTP_403_FORBIDDEN)
         try:
             services.withdraw(action_id=action.pk, by=access.agent_of(request), now=timezone.now())

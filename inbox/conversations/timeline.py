@@ -110,10 +110,13 @@ class ActivityRow:
     actor: str
     source: str
     order_name: str
+    order_url: str
     amount: Money | None
     reason: str
     detail: str
     conversation_url: str
+    # Where an agent requested it, in words.
+    where: str
 
 
 def thread(
@@ -335,6 +338,7 @@ def _event(event: OrderEvent) -> Entry:
         at=event.occurred_at,
         text=" · ".join(part for part in parts if part),
         author=_actor(event),
+        url=reverse("order:page", args=[event.order_id]),
         event_kind=event.kind,
     )
 
@@ -361,10 +365,12 @@ def _activity_row(event: OrderEvent, *, with_store: bool, seen: Collection[int])
         source=str(event.get_source_display()),
         # Order names are unique within a store only.
         order_name=f"{event.order.name} · {event.order.store}" if with_store else event.order.name,
+        order_url=reverse("order:page", args=[event.order_id]),
         amount=event.money,
         reason=_reason(event),
         detail=detail,
         conversation_url=url,
+        where=status_texts.where(event.action) if event.action else "",
     )
 
 

@@ -211,10 +211,24 @@ class Conversation(models.Model):
 
 def conversation_id(origin: str) -> int | None:
     """Return the ID of the conversation an action came from; None if it came from elsewhere."""
+    return _id_in(origin, "conversation")
+
+
+def _id_in(origin: str, wanted: str) -> int | None:
     kind, _sep, pk = origin.partition(":")
     # At most 18 digits: a longer number is no ID that a database column holds.
-    is_ours = kind == "conversation" and pk.isascii() and pk.isdecimal() and len(pk) < 19
+    is_ours = kind == wanted and pk.isascii() and pk.isdecimal() and len(pk) < 19
     return int(pk) if is_ours else None
+
+
+def order_page_origin(order_id: int) -> str:
+    """Return the value of OrderAction.origin for actions taken on an order's own page."""
+    return f"order:{order_id}"
+
+
+def order_page_id(origin: str) -> int | None:
+    """Return the ID of the order on whose own page an action was taken; None if elsewhere."""
+    return _id_in(origin, "order")
 
 
 class MessageKind(models.TextChoices):

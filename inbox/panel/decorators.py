@@ -1,4 +1,4 @@
-"""Decorators for the order panel's views: each authenticates the agent and passes the `place`."""
+"""Decorators for the views of orders: each authenticates the agent and passes the `place`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from inbox import access, customer_views
 from inbox.frames import authentication
 from inbox.frames.tokens import FrameRefused
 from inbox.models import HelpDeskFrame
+from inbox.panel.order_page import OnOrderPage
 from inbox.panel.places import (
     BesideConversation,
     InFrame,
@@ -35,6 +36,22 @@ def beside_conversation(view: View) -> View:
         found_conversation = access.get_conversation(request.user, pk)
         place = BesideConversation(found_conversation, scope_of(request.user))
         return view(request, place=place, **found)
+
+    return wrapper
+
+
+def on_order_page(view: View) -> View:
+    """Serve a view under /inbox/orders/…, with the regular session login. The order is the one in
+    the URL, or the one that the URL's action is about."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, **found: int) -> HttpResponse:
+        order_id = found.get("order_id")
+        if order_id is None:
+            order_id = access.get_action(request.user, found["action_id"]).order_id
+        order = access.get_order(request.user, order_id)
+        customer_views.note_order(request.user, order.pk)
+        return view(request, place=OnOrderPage(order, scope_of(request.user)), **found)
 
     return wrapper
 

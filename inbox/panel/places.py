@@ -1,7 +1,7 @@
-"""Where the order panel is shown: beside a conversation, or in another help desk's frame.
+"""Where orders are shown: beside a conversation, in another help desk's frame, or by themselves.
 
-The panel, its dialogs, rules and services are the same everywhere. A place says whose orders are
-shown, who may act there, and at which URLs its views are.
+The cards, dialogs, rules and services are the same everywhere. A place says which orders are shown,
+who may act there, and at which URLs its views are. An order's own page is in inbox.panel.order_page.
 """
 
 from __future__ import annotations
@@ -47,12 +47,13 @@ from orders.panels import FoundOrders, OrderCard
 
 
 class Place(ABC):
-    """A place where the order panel is shown; templates know it as `place`. Its views are found
-    under `namespace` with `url_args`."""
+    """A place where orders are shown; templates know it as `place`. Its views are found under
+    `namespace` with `url_args`."""
 
     namespace: ClassVar[str]
     is_frame: ClassVar[bool] = False
     is_window: ClassVar[bool] = False
+    is_order_page: ClassVar[bool] = False
     # One of our conversations is shown beside it: there is a composer, and a link back.
     has_conversation: ClassVar[bool] = False
 
@@ -63,48 +64,34 @@ class Place(ABC):
 
     @property
     @abstractmethod
-    def keys(self) -> OrderKeys:
-        """The keys by which the person's orders are found."""
-
-    @property
-    @abstractmethod
     def origin(self) -> str:
         """The value of OrderAction.origin for actions taken here."""
 
     @property
     @abstractmethod
-    def mentioned(self) -> str:
-        """Text the customer wrote: an order named in it is shown first."""
-
-    @property
-    @abstractmethod
     def topics(self) -> str:
-        """The inbox.live.events topics, separated by spaces, that make the panel refresh."""
+        """The inbox.live.events topics, separated by spaces, that make what is shown refresh."""
 
     @property
     @abstractmethod
     def home_url(self) -> str:
-        """The page that shows this panel."""
-
-    contact_url: str = ""
-    # The contact whose identities can be edited here; None if they can't.
-    contact_id: int | None = None
+        """The page that shows the orders."""
 
     @abstractmethod
     def acting_refusal(self, agent: Agent) -> Refusal | None:
         """Return why this agent may not act here at all; None if they may."""
 
     @abstractmethod
-    def matching(self, order: Order) -> Matching:
-        """Match the person to Shopify customers, for what may be done to this order."""
-
-    @abstractmethod
-    def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
-        """Return who the orders belong to. `found` are the ones being shown."""
-
     def money_refusal(self, agent: Agent, order: Order) -> Refusal | None:
         """Return why this agent may not move money of this order from here; None if they may."""
-        return self.acting_refusal(agent) or self.matching(order).refusal(order)
+
+    @abstractmethod
+    def orders(self) -> QuerySet[Order]:
+        """The orders that are shown here, newest first."""
+
+    def withdrawing_refusal(self, agent: Agent, action: OrderAction) -> Refusal | None:
+        """Return why this agent may not withdraw an action here; None if they may."""
+        return self.acting_refusal(agent)
 
     def afresh(self) -> Place:
         """Return the same place without cached answers about whose orders they are."""
@@ -114,12 +101,8 @@ class Place(ABC):
         """Reverse one of this place's views."""
         return reverse(f"{self.namespace}:{name}", args=[*self.url_args, *args])
 
-    def orders(self) -> QuerySet[Order]:
-        """The person's orders, newest first."""
-        return identities.orders_by(self.keys)
-
     def get_order(self, order_id: int) -> Order:
-        """Return one of the person's orders; Http404 for any other order."""
+        """Return one of the orders that are shown here; Http404 for any other order."""
         return get_object_or_404(self.orders().select_related("store"), pk=order_id)
 
     def with_changes(self, cards: Sequence[OrderCard]) -> tuple[OrderCard, ...]:
@@ -140,8 +123,40 @@ class Place(ABC):
         return {}
 
 
+class PersonsOrders(Place):
+    """A place that shows all orders of one person, found by their addresses."""
+
+    contact_url: str = ""
+    # The contact whose identities can be edited here; None if they can't.
+    contact_id: int | None = None
+
+    @property
+    @abstractmethod
+    def keys(self) -> OrderKeys:
+        """The keys by which the person's orders are found."""
+
+    @property
+    @abstractmethod
+    def mentioned(self) -> str:
+        """Text the customer wrote: an order named in it is shown first."""
+
+    @abstractmethod
+    def matching(self, order: Order) -> Matching:
+        """Match the person to Shopify customers, for what may be done to this order."""
+
+    @abstractmethod
+    def person(self, found: FoundOrders, *, agent: Agent, now: datetime) -> Person:
+        """Return who the orders belong to. `found` are the ones being shown."""
+
+    def money_refusal(self, agent: Agent, order: Order) -> Refusal | None:
+        return self.acting_refusal(agent) or self.matching(order).refusal(order)
+
+    def orders(self) -> QuerySet[Order]:
+        return identities.orders_by(self.keys)
+
+
 @dataclass(frozen=True)
-class BesideConversation(Place):
+class BesideConversation(PersonsOrders):
     """The panel beside one of our own conversations. `scope` says which stores' orders its agent
     sees."""
 
@@ -220,7 +235,7 @@ class BesideConversation(Place):
 
 
 @dataclass(frozen=True)
-class InFrame(Place):
+class InFrame(PersonsOrders):
     """The panel inside another help desk. The pass, sealed by our server, says which agent acts
     for which customer; nothing that the frame sends can widen it. `scope` says which stores' orders
     the agent sees."""

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from inbox import access
-from inbox.panel.places import Place
+from inbox.panel.places import PersonsOrders
 from orders import panels, services
 from orders.models import Order
 from orders.panels.filters import (
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def context(
-    request: HttpRequest, place: Place, *, problem: str = "", shows_all: bool = False
+    request: HttpRequest, place: PersonsOrders, *, problem: str = "", shows_all: bool = False
 ) -> dict[str, Any]:
     """Return the context of orders/_panel.html.
 
@@ -67,7 +67,7 @@ def context(
     }
 
 
-def html(request: HttpRequest, place: Place) -> str:
+def html(request: HttpRequest, place: PersonsOrders) -> str:
     """Render the panel, or a sentence in its place: an error here must not break the thread."""
     try:
         return render_to_string("orders/_panel.html", context(request, place), request)

@@ -30,6 +30,7 @@ _GID: Final = "gid://shopify/Order/"
 class FoundOrder:
     """A search result. `conversation_id` is the customer's latest conversation, or None."""
 
+    pk: int
     name: str
     store_name: str
     customer: str
@@ -75,6 +76,7 @@ def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
     conversations = _conversations(agent, orders)
     found = tuple(
         FoundOrder(
+            pk=order.pk,
             name=order.name,
             store_name=str(order.store),
             customer=order.snapshot.customer.name if order.snapshot.customer else order.email,

@@ -1,6 +1,7 @@
 """The order panel and its dialogs: thin views over the services of the orders app.
 
-`place` is where the panel is shown: beside a conversation, in a help desk's frame, or in a window.
+`place` is where the order is shown: beside a conversation, in a help desk's frame, in a window, or
+on a page of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from inbox import access, fragment_requests
 from inbox.campaigns import order_events
 from inbox.frames import tokens
 from inbox.panel import (
+    order_page,
     refund_dialog,
     rendering,
 )
@@ -27,7 +29,8 @@ from inbox.panel.forms import (
     Mode,
     as_typed,
 )
-from inbox.panel.places import Place
+from inbox.panel.order_page import OnOrderPage
+from inbox.panel.places import PersonsOrders, Place
 from inbox.scopes import scope_of
 from orders import (
     panels,
@@ -48,7 +51,7 @@ Context = dict[str, Any]
 
 
 @require_GET
-def panel(request: HttpRequest, place: Place) -> HttpResponse:
+def panel(request: HttpRequest, place: PersonsOrders) -> HttpResponse:
     """Show the customer's orders from our own tables, without asking Shopify."""
     return _render_panel(request, place)
 
@@ -63,7 +66,7 @@ def card(request: HttpRequest, place: Place, order_id: int) -> HttpResponse:
 
 
 @require_POST
-def refresh(request: HttpRequest, place: Place) -> HttpResponse:
+def refresh(request: HttpRequest, place: PersonsOrders) -> HttpResponse:
     """Read the orders on the first page from Shopify now, and search for new ones."""
     problem = ""
     keys = place.keys
@@ -291,7 +294,7 @@ def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
 def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Withdraw an action that was not sent yet."""
     found = _action(request, place, action_id)
-    refusal = place.acting_refusal(request.user)
+    refusal = place.withdrawing_refusal(request.user, found)
     if refusal is None:
         try:
             services.withdraw(action_id=found.pk, by=access.agent_of(request), now=timezone.now())
@@ -429,6 +432,10 @@ def _render_action(
 
 
 def _render_panel(request: HttpRequest, place: Place, *, problem: str = "") -> HttpResponse:
+    if isinstance(place, OnOrderPage):
+        return order_page.render_page(request, place, problem=problem)
+    if not isinstance(place, PersonsOrders):
+        raise TypeError(place)
     is_part = fragment_requests.is_fragment(request)
     template = "orders/_panel.html" if is_part else "orders/panel.html"
     context = rendering.context(request, place, problem=problem, shows_all=not is_part)

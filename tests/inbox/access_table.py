@@ -110,6 +110,18 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "inbox:signing_options":                        ("LR+0+RRLL", "LRMMMRRLL"),
     "inbox:tokens":                                 ("LR+++RRLL", "LR+++RRLL"),
     "inbox:token_revoke":                           ("LRMMMRRLL", "LR000RRLL"),
+    # An order on a page of its own
+    "order:page":                                   ("LR+0+RRLL", "LRM0MRRLL"),
+    "order:refresh":                                ("LRM0MRRLL", "LR+0+RRLL"),
+    "order:order_cancel":                           ("LR+0+RRLL", "LR+0+RRLL"),
+    "order:order_refund":                           ("LR+0+RRLL", "LR+0+RRLL"),
+    "order:order_suggestion":                       ("LRM0MRRLL", "LR+0+RRLL"),
+    "order:order_confirm":                          ("LRM0MRRLL", "LR+0+RRLL"),
+    "order:order_history":                          ("LR+0+RRLL", "LRM0MRRLL"),
+    "order:order_action":                           ("LR+0+RRLL", "LRM0MRRLL"),
+    "order:action_withdraw":                        ("LRM0MRRLL", "LR+0+RRLL"),
+    "order:action_again":                           ("LR+0+RRLL", "LRM0MRRLL"),
+    "order:action_check":                           ("LRM0MRRLL", "LR+0+RRLL"),
     # The panel in another help desk's frame
     "sidebar:frame":                                ("+++++++++", "MMMMMMMMM"),
     "sidebar:swap":                                 ("MMMMMMMMM", "RRRRRRRRR"),

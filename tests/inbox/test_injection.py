@@ -178,6 +178,7 @@ KEPT_MODELS: Final = frozenset(
 IDS: Final = re.compile(r"gid|currency|country_code|\.(financial|fulfillment)_status$|unread")
 ASKED_AS: Final = {
     "inbox": "supervisor",
+    "order": "supervisor",
     "sidebar": "frame",
     "sidebar_window": "supervisor",
     "admin": "administrator",

@@ -51,7 +51,7 @@ def addresses() -> Iterator[tuple[str, str]]:
                 yield namespace, route
 
     for namespace, route in walk(get_resolver().url_patterns, "", ""):
-        if namespace in {"inbox", "sidebar_window", "api"}:
+        if namespace in {"inbox", "order", "sidebar_window", "api"}:
             yield namespace, "/" + route
 
 
