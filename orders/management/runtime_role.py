@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Only added to; see the triggers in migration 0023.
@@ -19,12 +20,15 @@ _ADDED_TO: Final = ("orders_auditentry", "orders_auditseal")
 _KEPT: Final = ("orders_orderaction",)
 # Read by `check` and the health probe, written by `migrate` only.
 _READ: Final = ("django_migrations",)
+# What the owner's URL may say otherwise: it may go past a pooler, for example, or require TLS.
+_OF_A_CONNECTION: Final = ("NAME", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
 
 
 def grants(connection: BaseDatabaseWrapper, role: str) -> list[str]:
     """Return the statements that give this role what it needs and nothing else.
 
-    Run them as the owner of the tables. Safe to repeat.
+    Run them as the owner of the tables, and in one transaction: the first ones take all rights
+    away, from servers that may be running. Safe to repeat.
     """
     quote = connection.ops.quote_name
     to = quote(role)
@@ -52,17 +56,20 @@ def _rights(table: str) -> str:
 
 @contextmanager
 def as_owner(connection: BaseDatabaseWrapper) -> Iterator[str]:
-    """Inside, the connection is the owner's (MIGRATION_DATABASE_URL); yield the runtime role.
+    """Inside, the connection is the one of MIGRATION_DATABASE_URL; yield the runtime role.
 
-    Without that setting, nothing changes and "" is yielded.
+    Without that setting, nothing changes and "" is yielded. Raises CommandError if it isn't for
+    PostgreSQL.
     """
     owner: dict[str, object] | None = settings.MIGRATION_DATABASE
     if owner is None or connection.vendor != "postgresql":
         yield ""
         return
-    kept = {name: connection.settings_dict[name] for name in ("USER", "PASSWORD")}
+    if owner["ENGINE"] != connection.settings_dict["ENGINE"]:
+        raise CommandError("MIGRATION_DATABASE_URL must begin with postgres://, as DATABASE_URL.")
+    kept = {name: connection.settings_dict[name] for name in _OF_A_CONNECTION}
     connection.close()
-    connection.settings_dict.update({name: owner[name] for name in kept})
+    connection.settings_dict.update({name: owner[name] for name in _OF_A_CONNECTION})
     try:
         yield str(kept["USER"])
     finally:

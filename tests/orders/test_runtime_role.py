@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.core.management import call_command
-from django.db import ProgrammingError, connection, transaction
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.db.models.signals import post_migrate
 from django.test import Client
 from django.utils import timezone
@@ -147,29 +148,95 @@ def test_the_check_names_each_table_within_reach(
     assert table in warning.msg
 
 
-def test_migrate_runs_as_the_owner_and_grants_the_rest(role: str, settings: Any) -> None:
-    owner = dict(connection.settings_dict)
-    settings.MIGRATION_DATABASE = owner
+@pytest.fixture
+def owner(role: str, settings: Any) -> Iterator[dict[str, Any]]:
+    """The owner's settings. From here on, the connection is one of the runtime role's own."""
+    kept = dict(connection.settings_dict)
+    settings.MIGRATION_DATABASE = dict(kept)
     connection.close()
-    connection.settings_dict["USER"], connection.settings_dict["PASSWORD"] = role, ""
-    seen: list[str] = []
+    connection.settings_dict.update(USER=role, PASSWORD="")
+    yield settings.MIGRATION_DATABASE
+    connection.close()
+    connection.settings_dict.update(kept)
+
+
+@pytest.fixture
+def during() -> Iterator[list[tuple[str, str]]]:
+    """Who was connected while `migrate` ran: the role and the name of its application."""
+    seen: list[tuple[str, str]] = []
 
     def look(**_: Any) -> None:
-        seen.append(_user())
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_user, current_setting('application_name')")
+            seen.append(cursor.fetchone())
 
     post_migrate.connect(look, sender=apps.get_app_config("orders"))
-    try:
-        with pytest.raises(ProgrammingError):
-            AuditEntry.objects.exists()
+    yield seen
+    post_migrate.disconnect(look, sender=apps.get_app_config("orders"))
+
+
+def test_migrate_runs_as_the_owner_and_grants_the_rest(
+    role: str, owner: dict[str, Any], during: list[tuple[str, str]]
+) -> None:
+    assert not _may_read()
+    call_command("migrate", verbosity=0)
+    assert ([user for user, _ in during], _user()) == ([owner["USER"]], role)
+    assert _may_read()
+    # A table that a later version adds is covered by running it again.
+    assert checks.records_are_out_of_reach(None, ["default"]) == []
+
+
+def test_migrate_connects_as_the_owners_url_says(
+    owner: dict[str, Any], during: list[tuple[str, str]]
+) -> None:
+    """The servers' way may lead through a pooler, which the owner's doesn't."""
+    owner["OPTIONS"] = {**owner["OPTIONS"], "application_name": "migrating"}
+    pooler = {"HOST": "127.0.0.1", "PORT": 1, "NAME": "pooled"}
+    connection.settings_dict.update(pooler)
+    with pytest.raises(OperationalError):
+        _may_read()
+    call_command("migrate", verbosity=0)
+    assert during == [(owner["USER"], "migrating")]
+    assert pooler.items() <= connection.settings_dict.items()
+    assert "application_name" not in connection.settings_dict["OPTIONS"]
+
+
+@pytest.mark.parametrize("question", ["plan", "check_unapplied"])
+def test_a_question_changes_no_rights(owner: dict[str, Any], question: str) -> None:
+    call_command("migrate", verbosity=0, stdout=StringIO(), **{question: True})
+    assert not _may_read()
+
+
+def test_rights_change_together_or_not_at_all(
+    owner: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Servers that are running must not find themselves without rights."""
+    call_command("migrate", verbosity=0)
+    grants = runtime_role.grants
+
+    def interrupted(*args: Any) -> list[str]:
+        found = grants(*args)
+        revoked = next(n for n, statement in enumerate(found) if "REVOKE ALL" in statement)
+        return [*found[: revoked + 1], "GRANT SELECT ON gone TO PUBLIC"]
+
+    monkeypatch.setattr(runtime_role, "grants", interrupted)
+    with pytest.raises(ProgrammingError, match="gone"):
         call_command("migrate", verbosity=0)
-        assert (seen, _user()) == ([owner["USER"]], role)
-        assert not AuditEntry.objects.exists()
-        # A table that a later version adds is covered by running it again.
-        assert checks.records_are_out_of_reach(None, ["default"]) == []
-    finally:
-        post_migrate.disconnect(look, sender=apps.get_app_config("orders"))
-        connection.close()
-        connection.settings_dict.update(USER=owner["USER"], PASSWORD=owner["PASSWORD"])
+    assert _may_read()
+
+
+def test_an_owner_of_another_kind_of_database_is_refused(owner: dict[str, Any]) -> None:
+    owner["ENGINE"] = "django.db.backends.sqlite3"
+    with pytest.raises(CommandError, match="postgres://"):
+        call_command("migrate", verbosity=0)
+
+
+def _may_read() -> bool:
+    try:
+        AuditEntry.objects.exists()
+    except ProgrammingError:
+        return False
+    return True
 
 
 def _user() -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.core.management.base import CommandError
 from django.core.management.commands import migrate
-from django.db import OperationalError, connections
+from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orders.lock_waits import is_lock_wait
@@ -25,7 +25,7 @@ class Command(migrate.Command):
     gives up and tries again later.
 
     With MIGRATION_DATABASE_URL, it runs as that role, which owns the tables, and afterward gives the
-    role of DATABASE_URL what it needs.
+    role of DATABASE_URL what it needs, unless it was only asked what it would do.
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,8 +33,10 @@ class Command(migrate.Command):
         connection = connections[options["database"]]
         with runtime_role.as_owner(connection) as role:
             self._migrate(connection, *args, **options)
-            for statement in runtime_role.grants(connection, role) if role else ():
-                _execute(connection, statement)
+            if role and not (options["plan"] or options["check_unapplied"]):
+                with transaction.atomic(using=connection.alias):
+                    for statement in runtime_role.grants(connection, role):
+                        _execute(connection, statement)
 
     def _migrate(self, connection: BaseDatabaseWrapper, *args: object, **options: object) -> None:
         limits = _NO_LIMIT if connection.vendor == "postgresql" else ()
