@@ -5,7 +5,7 @@ Done after `migrate`, because permissions don't exist before. Later changes by a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.contrib.auth.models import Group, Permission
@@ -53,11 +53,15 @@ _ADMINS_ALSO: Final = (
 )
 
 
-# What a migration added for administrators, for installations whose groups exist already.
-_ADDED: Final = {
-    ("inbox", "0021_teams"): [
-        ("inbox", f"{verb}_team") for verb in ("view", "add", "change", "delete")
-    ],
+# What a migration added for each role, for installations whose groups exist already.
+_ADDED: Final[Mapping[tuple[str, str], Mapping[str, list[tuple[str, str]]]]] = {
+    ("inbox", "0021_teams"): {
+        roles.ADMINS: [("inbox", f"{verb}_team") for verb in ("view", "add", "change", "delete")],
+        roles.AUDITORS: [("inbox", "view_team")],
+    },
+    ("inbox", "0022_api_tokens"): {
+        roles.ADMINS: [("inbox", "view_apitoken"), ("inbox", "change_apitoken")],
+    },
 }
 
 
@@ -71,9 +75,10 @@ def make_staff_roles(sender: object, plan: Iterable[tuple[Any, bool]] = (), **_:
     if getattr(sender, "name", "") != "inbox":
         return
     ran = [(migration.app_label, migration.name) for migration, backwards in plan if not backwards]
-    added = [permission for key in ran for permission in _ADDED.get(key, ())]
-    if added and (admins := Group.objects.filter(name=roles.ADMINS).first()):
-        admins.permissions.add(*_permissions(added))
+    for key in ran:
+        for role, added in _ADDED.get(key, {}).items():
+            for group in Group.objects.filter(name=role):
+                group.permissions.add(*_permissions(added))
     known = set(
         Group.objects.filter(name__in=(roles.ADMINS, roles.AUDITORS)).values_list("name", flat=True)
     )
