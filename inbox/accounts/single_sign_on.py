@@ -7,6 +7,7 @@ here as well. An account at the provider alone opens nothing here.
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any, Final
 
 import requests
@@ -23,6 +24,7 @@ from requests.adapters import HTTPAdapter
 
 from core import http
 
+logger = logging.getLogger(__name__)
 TIMEOUT_S: Final = 10.0
 # Far above what a provider's metadata, tokens and keys take.
 LONGEST_ANSWER: Final = 1024 * 1024
@@ -52,6 +54,10 @@ class _Bounded(HTTPAdapter):
         return found
 
 
+class ProviderDown(OAuth2Error):
+    """The provider can't be reached, or doesn't answer as it should."""
+
+
 class SocialAdapter(DefaultSocialAccountAdapter):
     """Accounts at the provider: tied to existing people, once, by the address on their account."""
 
@@ -79,6 +85,15 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         untie(found[0])
         sociallogin.connect(request, found[0])
 
+    def on_authentication_error(
+        self, request: HttpRequest, provider: Any, *, exception: object = None, **_: object
+    ) -> None:
+        """Say that it's the provider that is down, with a 503, rather than who can't log in."""
+        if isinstance(exception, (ProviderDown, requests.RequestException)):
+            logger.warning("The provider at OIDC_ISSUER doesn't answer: %s", exception)
+            page = render(request, "socialaccount/provider_down.html", status=503)
+            raise ImmediateHttpResponse(page)
+
     def get_provider(self, *args: Any, **kwargs: Any) -> Any:
         provider = super().get_provider(*args, **kwargs)
         # For what allauth asks the provider outside our own views.
@@ -101,12 +116,12 @@ class ProviderAdapter(OpenIDConnectOAuth2Adapter):
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        """The provider's metadata. Raises OAuth2Error if there is none, or of another issuer."""
+        """The provider's metadata. Raises ProviderDown without it, OAuth2Error of another issuer."""
         try:
             config: dict[str, Any] = super().openid_config
             issuer = str(config["issuer"])
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-            raise OAuth2Error("The provider's metadata can't be read.") from error
+            raise ProviderDown("Its metadata can't be read.") from error
         # The setting has no slash at its end, whatever was typed.
         if issuer.rstrip("/") != settings.OIDC_ISSUER:
             raise OAuth2Error(f"OIDC_ISSUER is {settings.OIDC_ISSUER}, not {issuer}.")

@@ -209,14 +209,14 @@ def test_a_provider_that_is_down_gets_a_page(provider: Provider, alice: User) ->
     provider.stop()
     for path in ("/login/sso/", f"/login/sso/back/?code=x&state={state}"):
         answer = web.get(path)
-        assert answer.status_code == 401, path
-        assert "Back to the login" in answer.content.decode()
+        assert answer.status_code == 503, path
+        assert "Your provider can’t be reached" in answer.content.decode()
 
 
 @pytest.mark.parametrize(("status", "padding"), [(302, ""), (500, ""), (200, "x" * (1024 * 1024))])
 def test_odd_metadata_gets_a_page(provider: Provider, status: int, padding: str) -> None:
     provider.metadata_status, provider.padding = status, padding
-    assert Client().get("/login/sso/").status_code == 401
+    assert Client().get("/login/sso/").status_code == 503
     assert provider.refused == [], "no redirect is followed"
 
 
@@ -226,5 +226,5 @@ def test_a_provider_that_drips_is_cut_off(
     monkeypatch.setattr(single_sign_on, "TIMEOUT_S", 0.3)
     provider.drips = True
     began = time.monotonic()
-    assert Client().get("/login/sso/").status_code == 401
+    assert Client().get("/login/sso/").status_code == 503
     assert time.monotonic() - began < 8, "it would take ten seconds"
