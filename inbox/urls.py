@@ -4,7 +4,6 @@ from allauth.mfa.recovery_codes import views as recovery_codes
 from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from allauth.socialaccount import views as social
-from allauth.usersessions import views as usersessions
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, include, path, re_path
 from django.views.generic import RedirectView
@@ -178,7 +177,7 @@ signing_in = [
         account.SetPassword.as_view(),
         name="account_reset_password_from_key",
     ),
-    path("sessions/", usersessions.list_usersessions, name="usersessions_list"),
+    path("sessions/", account.Sessions.as_view(), name="usersessions_list"),
 ]
 
 urlpatterns = [

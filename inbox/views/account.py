@@ -8,6 +8,7 @@ from __future__ import annotations
 from allauth.account.views import PasswordResetFromKeyView
 from allauth.mfa.base.views import AuthenticateView, IndexView
 from allauth.mfa.webauthn.views import LoginWebAuthnView
+from allauth.usersessions.views import ListUserSessionsView
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
@@ -17,7 +18,7 @@ from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
-from inbox.accounts import factors, throttling
+from inbox.accounts import factors, reauthentication, throttling
 from inbox.views import log_in
 
 
@@ -87,3 +88,16 @@ class SigningIn(IndexView):
             "is_missing": factors.is_missing(self.request.user),
             "has_passkeys": log_in.has_passkeys(self.request),
         }
+
+
+class Sessions(ListUserSessionsView):
+    """Where a person is logged in. Ending the other sessions takes a fresh proof.
+
+    Or someone at a screen that was left open could log its owner out everywhere else.
+    """
+
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if reauthentication.is_due(request):
+            return reauthentication.ask(request)
+        answer: HttpResponse = super().post(request, *args, **kwargs)
+        return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -200,6 +201,19 @@ def test_a_person_sees_and_ends_their_sessions(kim: User) -> None:
     assert here.post("/account/sessions/").status_code == 302
     assert there.get("/account/").status_code == 302
     assert here.get("/account/").status_code == 200
+
+
+def test_ending_them_asks_again(kim: User, settings: Any, time_machine: Any) -> None:
+    settings.REAUTHENTICATION_MINUTES = 15
+    here, there = log_in("kim").client, log_in("kim").client
+    time_machine.move_to(timezone.now() + timedelta(minutes=16), tick=False)
+    assert here.get("/account/sessions/").status_code == 200, "looking is free"
+    answer = here.post("/account/sessions/")
+    assert answer["Location"] == "/account/confirm/?next=%2Faccount%2Fsessions%2F"
+    assert there.get("/account/").status_code == 200
+    assert here.post(answer["Location"], {"password": "demo"})["Location"] == "/account/sessions/"
+    here.post("/account/sessions/")
+    assert there.get("/account/").status_code == 302
 
 
 def test_sensitive_admin_pages_ask_again(kim: User, settings: Any) -> None:
