@@ -1,7 +1,8 @@
-"""Second factors: who needs one, who has one, and what a session without one may still open.
+"""Second factors: who needs one, and who has one.
 
-A password alone can be guessed, read over a shoulder or reused. Whoever can move or approve money,
-or decide who can, therefore proves a second thing: a code from an app, or a passkey.
+A password alone can be guessed, read over a shoulder or reused. Everyone with a role here therefore
+proves a second thing, a code from an app or a passkey: they can move money, decide who can, or see
+whose orders it was. What a session without it may still open, inbox.middleware.FactorRequired says.
 """
 
 from __future__ import annotations
@@ -16,27 +17,28 @@ from django.db import transaction
 from core import encryption
 from inbox.accounts import roles
 
-# Recovery codes alone are no factor: they only stand in for a lost one.
-_FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 # What allauth keeps encrypted: of an app its key, of recovery codes what they are made from.
 _SECRETS: Final = frozenset({"secret", "seed"})
-NEEDING: Final = roles.WORKING | {roles.ADMINS}
+_NEEDING: Final = roles.WORKING | {roles.ADMINS, roles.AUDITORS}
 
 
 def needs_one(user: User | AnonymousUser) -> bool:
     """Return whether this person's roles call for a second factor, here and now."""
-    return settings.SECOND_FACTOR_REQUIRED and not NEEDING.isdisjoint(roles.held(user))
+    return settings.SECOND_FACTOR_REQUIRED and not _NEEDING.isdisjoint(roles.held(user))
 
 
 def has_one(user: User | AnonymousUser) -> bool:
-    """Return whether this person has set up a second factor."""
-    found: bool = Authenticator.objects.filter(user_id=user.pk, type__in=_FACTORS).exists()
+    """Return whether this person has set up a second factor, by now."""
+    found: bool = Authenticator.objects.filter(user_id=user.pk, type__in=roles.FACTORS).exists()
     return found
 
 
 def is_missing(user: User | AnonymousUser) -> bool:
-    """Return whether this person must set up a second factor before doing anything else."""
-    return needs_one(user) and not has_one(user)
+    """Return whether this person must set up a second factor before doing anything else.
+
+    As of the request's beginning: it costs no query besides that for the roles.
+    """
+    return needs_one(user) and not roles.has_factor(user)
 
 
 @transaction.atomic

@@ -15,12 +15,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from inbox.accounts import notices, roles, sessions
-from inbox.accounts.factors import NEEDING
 from inbox.accounts.models import GrantState, RoleGrant
 from orders import audit
 from orders.errors import Refusal
 from orders.models import AuditKind
 
+# Auditors only look.
+_TAKING_TWO: Final = roles.WORKING | {roles.ADMINS}
 MAY_NOT_MIX: Final = (
     "Administrators change limits; agents and supervisors move money. One person can't do "
     "both, so a single stolen account is never enough. Create a second account."
@@ -29,7 +30,7 @@ MAY_NOT_MIX: Final = (
 
 def needs_second(group: Group) -> bool:
     """Return whether this role is given by two administrators."""
-    return group.name in NEEDING
+    return group.name in _TAKING_TWO
 
 
 def request(*, user: User, group: Group, by: User, now: datetime) -> RoleGrant:

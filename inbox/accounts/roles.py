@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.contrib.auth.models import AnonymousUser, Group, User
-from django.db.models import QuerySet
+from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Exists, OuterRef, QuerySet
 
 from orders import policies
 
@@ -25,6 +26,8 @@ EXPLAINED: Final = {
 }
 
 Agent = User | AnonymousUser
+# Recovery codes alone are no second factor: they only stand in for a lost one.
+FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 # The roles that open the inbox. Administrators and auditors aren't among them: to configure or to
 # audit, no one has to read what customers write.
 WORKING: Final = frozenset({AGENTS, SUPERVISORS})
@@ -37,12 +40,28 @@ def held(user: Agent) -> frozenset[str]:
     """
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
+    return _looked_up(user)[0]
+
+
+def has_factor(user: Agent) -> bool:
+    """Return whether an active account had a second factor at the request's beginning.
+
+    Looked up together with the roles, because almost every request asks for both.
+    """
+    return isinstance(user, User) and user.is_active and _looked_up(user)[1]
+
+
+def _looked_up(user: User) -> tuple[frozenset[str], bool]:
     # Cached on the user object, which every request loads afresh.
-    known: frozenset[str] | None = user.__dict__.get("_roles_held")
+    known: tuple[frozenset[str], bool] | None = user.__dict__.get("_looked_up")
     if known is None:
-        names = set(Group.objects.filter(user=user).values_list("name", flat=True))
-        known = frozenset(names | ({ADMINS} if user.is_superuser else set()))
-        user.__dict__["_roles_held"] = known
+        factors = Authenticator.objects.filter(user_id=OuterRef("pk"), type__in=FACTORS)
+        # A row for each group, and one without a group for someone who has none.
+        rows = list(User.objects.filter(pk=user.pk).values_list("groups__name", Exists(factors)))
+        names = {name for name, _ in rows if name is not None}
+        held = frozenset(names | ({ADMINS} if user.is_superuser else set()))
+        known = held, any(has for _, has in rows)
+        user.__dict__["_looked_up"] = known
     return known
 
 

@@ -18,7 +18,7 @@ from django.test import Client
 from django.utils import timezone
 
 from core import encryption
-from inbox.accounts import factors
+from inbox.accounts import factors, roles
 from inbox.accounts.models import FailedLogIn
 from inbox.live import access
 from tests.conftest import logged_in
@@ -177,13 +177,48 @@ def test_setting_up_an_app_opens_them(alice: User) -> None:
     assert other.get("/inbox/")["Location"].startswith("/login/")
 
 
-def test_an_agent_without_a_role_or_an_auditor_needs_none(auditor: User) -> None:
-    assert not factors.needs_one(auditor)
-    assert log_in("otto").client.get("/admin/").status_code == 200
+def test_an_auditor_is_led_there_too(auditor: User) -> None:
+    answer = log_in("otto").client.get("/admin/")
+    assert (answer.status_code, answer["Location"]) == (302, "/account/")
+    give_app(auditor)
+    web = log_in("otto").client
+    enter_code(web, code())
+    assert web.get("/admin/").status_code == 200
 
 
-@pytest.mark.parametrize("role", ["agents", "supervisors", "admins", "superuser"])
-def test_every_role_that_moves_money_or_decides_who_may_needs_one(role: str) -> None:
+def test_someone_without_a_role_needs_none() -> None:
+    assert not factors.needs_one(User.objects.create_user("kim", is_staff=True))
+
+
+def test_it_costs_no_query_besides_that_for_the_roles(
+    sara: User, django_assert_num_queries: Any
+) -> None:
+    give_app(sara)
+    for name, expected in (("sara", False), ("kim", False), ("root", True)):
+        if name != "sara":
+            User.objects.create_user(name, is_superuser=name == "root")
+        user = User.objects.get(username=name)
+        with django_assert_num_queries(1):
+            assert factors.is_missing(user) is expected
+            assert roles.may_work(user) is (name == "sara")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_looked_at"),
+    [("/sidebar/?frame=1", False), ("/login/sso/failed/", False), ("/api/schema/", True)],
+)
+def test_where_no_session_counts_the_cookie_is_not_looked_at(
+    alice: User, path: str, is_looked_at: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    real = factors.is_missing
+    monkeypatch.setattr(factors, "is_missing", lambda user: asked.append(user) or real(user))
+    logged_in(alice).get(path)
+    assert bool(asked) is is_looked_at
+
+
+@pytest.mark.parametrize("role", ["agents", "supervisors", "admins", "auditors", "superuser"])
+def test_every_role_needs_one(role: str) -> None:
     user = User.objects.create_user("kim", is_superuser=role == "superuser")
     if role != "superuser":
         user.groups.add(Group.objects.get_or_create(name=role)[0])
