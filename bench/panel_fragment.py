@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from datetime import timedelta
 
 from bench.result import Result, times_ms
@@ -24,7 +25,7 @@ def run() -> list[Result]:
 
 
 def _measure() -> list[Result]:
-    from django.contrib.auth.models import User
+    from django.contrib.auth.models import Group, User
     from django.db import connection
     from django.template.loader import render_to_string
     from django.test import Client, RequestFactory
@@ -35,6 +36,7 @@ def _measure() -> list[Result]:
     from inbox.models import Channel, Conversation
     from inbox.panel import rendering
     from inbox.panel.places import BesideConversation
+    from inbox.scopes import scope_of
     from orders.models import Order
     from shopify_sync.setup import connect
     from tests.support.shop import DOMAIN, Shop, fetch_dirty
@@ -50,6 +52,7 @@ def _measure() -> list[Result]:
     assert Order.objects.filter(is_partial=False).count() == 10
     shop.stop()
     alice = User.objects.create_user("alice")
+    alice.groups.add(Group.objects.get(name="agents"))
     channel = Channel.objects.create(name="Messenger", proves_addresses=True)
     now = timezone.now()
     for n in range(50):
@@ -79,14 +82,14 @@ def _measure() -> list[Result]:
 
     request = RequestFactory().get(at)
     request.user = alice
-    context = rendering.context(request, BesideConversation(conversation))
+    context = rendering.context(request, BesideConversation(conversation, scope_of(alice)))
 
     def floor() -> object:
         return render_to_string("orders/_panel.html", context, request)
 
-    def queries(work: object) -> int:
+    def queries(work: Callable[[], object]) -> int:
         with CaptureQueriesContext(connection) as captured:
-            work()  # type: ignore[operator]
+            work()
         return len(captured)
 
     panel_ms, floor_ms, page_ms = times_ms(fragment, 100), times_ms(floor, 100), times_ms(page, 60)

@@ -36,7 +36,7 @@ def measure() -> list[Result]:
 
     from bench import rows_by_orm
 
-    contenders = {
+    contenders: dict[str, Callable[[Any, OrderSnapshot], object]] = {
         "ours": _record,
         "saved one by one": rows_by_orm.save_each,
         "update_or_create": rows_by_orm.update_or_create_each,

@@ -336,6 +336,6 @@ def _ask(database: str, sql: str) -> int:
     import psycopg
 
     with psycopg.connect(database, autocommit=True) as connection:
-        cursor = connection.execute(sql)  # type: ignore[arg-type]
+        cursor = connection.execute(sql)
         row = cursor.fetchone() if cursor.description else None
     return int(row[0]) if row else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import models, transaction
 from django.utils import timezone
 
@@ -17,6 +19,7 @@ from orders.models import (
     OrderTransaction,
     Store,
 )
+from orders.models.orders import OrderPart
 from orders.projection import (
     columns as rows,
 )
@@ -25,7 +28,7 @@ from orders.projection import (
 )
 from orders.snapshot import OrderSnapshot, encode
 
-PARTS = {
+PARTS: dict[type[OrderPart], Callable[[int, OrderSnapshot], list[JsonObject]]] = {
     OrderLine: rows.lines,
     OrderFulfillment: rows.fulfillments,
     OrderTransaction: rows.transactions,
@@ -42,12 +45,16 @@ def save_each(store: Store, snapshot: OrderSnapshot) -> None:
         for model, columns in PARTS.items():
             held = {row.gid: row for row in model._default_manager.filter(order=order)}
             for row in columns(order.pk, snapshot):
-                _save(held.pop(row["gid"], None) or model(), row)
-            for row in held.values():
-                row.delete()
-        held = {(row.fulfillment_gid, row.number): row for row in order.trackings.all()}
+                gid = str(row["gid"])
+                _save(held.pop(gid) if gid in held else model(), row)
+            for gone in held.values():
+                gone.delete()
+        sent = {(row.fulfillment_gid, row.number): row for row in order.trackings.all()}
         for row in rows.trackings(order.pk, snapshot):
-            _save(held.get((row["fulfillment_gid"], row["number"])) or OrderTracking(), row)
+            _save(
+                sent.get((str(row["fulfillment_gid"]), str(row["number"]))) or OrderTracking(), row
+            )
+        assert snapshot.customer
         person = rows.customer(store.pk, snapshot.customer)
         _save(Customer.objects.filter(store=store, gid=person["gid"]).first() or Customer(), person)
         known = set(order.events.values_list("key", flat=True))
@@ -74,6 +81,7 @@ def update_or_create_each(store: Store, snapshot: OrderSnapshot) -> None:
                 number=row["number"],
                 defaults=row,
             )
+        assert snapshot.customer
         person = rows.customer(store.pk, snapshot.customer)
         Customer.objects.update_or_create(store=store, gid=person["gid"], defaults=person)
         for row in history.first_events(order.pk, snapshot, connected_at=store.connected_at):
@@ -100,7 +108,11 @@ def bulk_create(store: Store, snapshots: list[OrderSnapshot]) -> None:
         OrderTracking.objects.bulk_create(
             OrderTracking(**row) for pair in pairs for row in rows.trackings(*pair)
         )
-        people = {one.customer.gid: rows.customer(store.pk, one.customer) for one in snapshots}
+        people = {
+            one.customer.gid: rows.customer(store.pk, one.customer)
+            for one in snapshots
+            if one.customer
+        }
         _upsert(Customer, list(people.values()), ["store_id", "gid"])
         now = timezone.now()
         events = [

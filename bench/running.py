@@ -30,7 +30,8 @@ class Person:
 
     def __init__(self, demo: Demo, username: str) -> None:
         self.pool = urllib3.PoolManager()
-        self.demo, self.cookies = demo, {}
+        self.demo = demo
+        self.cookies: dict[str, str] = {}
         page = self.get("/login/")
         self.post("/login/", page, username=username, password="demo")
 
@@ -64,6 +65,13 @@ class Person:
         )
 
 
+def _found(pattern: str, text: str) -> str:
+    """Return the first group of the first match. Raises AssertionError if there is none."""
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match, f"There is no {pattern} in: {text[:500]}"
+    return str(match[1])
+
+
 def _action_overhead(demo: Demo) -> list[Result]:
     """Time from the confirming click until the refund reaches the store.
 
@@ -71,15 +79,15 @@ def _action_overhead(demo: Demo) -> list[Result]:
     """
     sara = Person(demo, "sara")
     list_page = sara.get("/inbox/?scope=all&q=Sofia")
-    conversation = re.search(r"/inbox/conversations/(\d+)/", list_page)[1]
+    conversation = _found(r"/inbox/conversations/(\d+)/", list_page)
     panel = sara.get(f"/inbox/conversations/{conversation}/orders/")
-    order = re.search(r"/orders/(\d+)/refund/", panel)[1]
+    order = _found(r"/orders/(\d+)/refund/", panel)
     at = f"/inbox/conversations/{conversation}/orders/{order}"
     delays, direct = [], []
     for _ in range(CLICKS):
         form = sara.get(f"{at}/refund/")
         review = sara.post(f"{at}/refund/", form, reason="goodwill", amount="0.10")
-        token = re.search(r'name="token" value="([^"]+)"', review)[1]
+        token = _found(r'name="token" value="([^"]+)"', review)
         before = len(demo.ledger()["refunds"])
         start = time.time()
         sara.post(f"{at}/confirm/", review, token=token)
@@ -181,7 +189,7 @@ def _memory_mb(pid: int) -> list[Result]:
             text = Path(f"/proc/{process}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1]) / 1024
+        total += int(_found(r"^Pss:\s+(\d+)", text)) / 1024
     return [Result("demo_memory", "MB", total, 414, "the prototype's processes")]
 
 

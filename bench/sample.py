@@ -156,7 +156,8 @@ def changed(snapshot: OrderSnapshot) -> OrderSnapshot:
 @cache
 def webhook_body() -> bytes:
     """Return an orders/updated body of 8.9 KB in REST format."""
-    number, lines = 450789469, []
+    number = 450789469
+    lines: list[JsonObject] = []
     order = {
         "id": 820982911946154508,
         "admin_graphql_api_id": "gid://shopify/Order/820982911",

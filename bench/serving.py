@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from bench.result import Result
@@ -51,11 +52,8 @@ def run() -> list[Result]:
                 ],
             )
             for port in (ours, theirs):
-                product.until_it_is(
-                    started,
-                    lambda port=port: product.answers(f"http://127.0.0.1:{port}/livez"),
-                    "a web server",
-                )
+                probe = f"http://127.0.0.1:{port}/livez"
+                product.until_it_is(started, partial(product.answers, probe), "a web server")
             delays = {port: [_median_ms(port) for _ in range(ROUNDS)] for port in (ours, theirs)}
         finally:
             started.stop()
