@@ -152,7 +152,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         if was.is_active and not obj.is_active:
             sessions.end_all(obj)
         if was.email.casefold() != obj.email.casefold():
-            # Whoever came in through the old address has to prove the new one.
+            # Anyone who came in through the old address has to prove the new one.
             single_sign_on.untie(obj)
             sessions.end_all(obj, but=request.session.session_key)
             transaction.on_commit(lambda: notices.address_changed(obj, was.email))

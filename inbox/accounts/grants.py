@@ -95,7 +95,7 @@ def decline(*, grant_id: int, by: User, now: datetime) -> Refusal | None:
 def decline_all(*, user: User, by: User, now: datetime) -> None:
     """Decline everything that waits for this person.
 
-    Whoever asked meant the person behind the account as it was then. After a new address or a
+    A request meant the person behind the account as it was then. After a new address or a
     reactivation, someone else may be behind it.
     """
     for grant in RoleGrant.objects.select_for_update().filter(user=user, state=GrantState.WAITING):
