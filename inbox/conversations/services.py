@@ -20,6 +20,7 @@ from inbox.conversations.receiving import (
     receive,
 )
 from inbox.conversations.writing import (
+    NotAssignable,
     Overtaken,
     Press,
     assign,
@@ -36,6 +37,7 @@ from inbox.read_marks import mark_read
 
 __all__ = [
     "Attachment",
+    "NotAssignable",
     "Overtaken",
     "Press",
     "Sender",

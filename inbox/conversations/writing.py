@@ -35,6 +35,7 @@ from inbox.models import (
     Participant,
 )
 from inbox.models.conversations import preview_of
+from inbox.scopes import able_to_see
 
 # How many unseen messages a refusal lists; the thread has them all.
 NEWS_AT_MOST: Final = 20
@@ -85,6 +86,11 @@ class Overtaken(Exception):
         self.is_restated = is_restated
         self.is_readdressed = is_readdressed
         self.earlier = earlier
+
+
+class NotAssignable(Exception):
+    """The person doesn't see the conversation, so it can't be assigned to them; nothing was
+    changed."""
 
 
 def reply(
@@ -162,7 +168,8 @@ def assign(
 ) -> None:
     """Assign the conversation to an agent, or unassign it.
 
-    Raises Overtaken if the assignee is no longer the one that the page showed.
+    Raises Overtaken if the assignee is no longer the one that the page showed, and NotAssignable for
+    a person who doesn't see the conversation (any more).
     """
     action = f"assign {to.pk if to else 0}"
     with transaction.atomic(durable=True):
@@ -175,6 +182,7 @@ def assign(
                 _copy_back(found, conversation)
                 return
             _refuse_if_taken(found, by, to, press)
+            _refuse_strangers(found, to)
         found.assignee = to
         found.assigned_at = timezone.now()
         found.last_press = press.mark(action) if press else None
@@ -182,6 +190,17 @@ def assign(
         read_marks.settle_unread(found)
         _announce(found)
     _copy_back(found, conversation)
+
+
+def _refuse_strangers(found: Conversation, to: User | None) -> None:
+    """Check under the lock what the form checked before it: the conversation may have been moved
+    since, or the person may have left the team or the job."""
+    if to is None:
+        return
+    # Read again, because waiting for the lock renews the conversation's columns only.
+    found.channel.refresh_from_db(fields=["team"])
+    if not able_to_see(found.seen_by_team).filter(pk=to.pk).exists():
+        raise NotAssignable
 
 
 def snooze(

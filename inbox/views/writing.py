@@ -38,6 +38,7 @@ from inbox.conversations.forms import (
     SnoozeForm,
 )
 from inbox.conversations.services import (
+    NotAssignable,
     Overtaken,
     Press,
 )
@@ -52,6 +53,7 @@ from orders.panels.filters import (
 
 Service = Callable[..., Any]
 
+_NOT_ASSIGNABLE: Final = "No agent with that name can take conversations."
 _ANYWAY: Final = {
     "reply": gettext_lazy("Send anyway"),
     "note": gettext_lazy("Add as another note"),
@@ -94,12 +96,15 @@ def assign(request: HttpRequest, pk: int) -> HttpResponseBase:
     found = access.get_conversation(request.user, pk)
     form = AssignForm(request.POST, agents=able_to_see(found.seen_by_team))
     if not form.is_valid():
-        return HttpResponseBadRequest("No agent with that name can take conversations.")
+        return HttpResponseBadRequest(_NOT_ASSIGNABLE)
     to = form.cleaned_data["assignee"]
     again = _again("assign", found, "assignee", str(to.pk) if to else "")
     if to == request.user:
         again = _again("assign", found, "assignee", str(to.pk), label=gettext("Take over anyway"))
-    return _change(request, found, services.assign, again, to=to)
+    try:
+        return _change(request, found, services.assign, again, to=to)
+    except NotAssignable:
+        return HttpResponseBadRequest(_NOT_ASSIGNABLE)
 
 
 @require_POST

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inbox import tasks
-from inbox.conversations import moving, services
+from inbox.conversations import moving, services, writing
 from inbox.live import owners
 from inbox.live.events import Event, Reading
 from inbox.models import Conversation, ConversationState, Team
@@ -218,3 +218,36 @@ def test_saving_an_old_page_of_a_channel_keeps_its_new_team(world: TwoTeams) -> 
     channel.refresh_from_db()
     assert (channel.name, channel.team) == ("New", world.south.team)
     assert channel.moving_since is not None, "its conversations still have to follow"
+
+
+def _assign_while_they_leave(
+    world: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, User | None]:
+    """The person leaves the team after the form was checked, while the press waits for the lock."""
+    found, person = world.north.conversation, world.people["supervisor"]
+    locked = writing._locked
+
+    def late(conversation: Conversation) -> Conversation:
+        person.teams.clear()
+        return locked(conversation)
+
+    monkeypatch.setattr(writing, "_locked", late)
+    answer = logged_in(world.people["agent"]).post(
+        f"/inbox/conversations/{found.pk}/assign/", {"assignee": person.pk}
+    )
+    found.refresh_from_db()
+    return answer.status_code, found.assignee
+
+
+def test_no_one_gets_a_conversation_while_they_leave_its_team(
+    world: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _assign_while_they_leave(world, monkeypatch) == (400, world.people["agent"])
+
+
+def test_without_the_check_under_the_lock_they_would_get_it(
+    world: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Negative control."""
+    monkeypatch.setattr(writing, "_refuse_strangers", lambda _found, _to: None)
+    assert _assign_while_they_leave(world, monkeypatch) == (302, world.people["supervisor"])
