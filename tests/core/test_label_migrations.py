@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
@@ -19,7 +21,9 @@ def changes() -> list[Operation]:
 
 @pytest.fixture
 def state() -> ProjectState:
-    fields = [(name, models.CharField(max_length=9)) for name in ("one", "two")]
+    fields: list[tuple[str, models.Field[Any, Any]]] = [
+        (name, models.CharField(max_length=9)) for name in ("one", "two")
+    ]
     found = ProjectState({("toy", "thing"): ModelState("toy", "Thing", fields)})
     assert found.apps.get_model("toy", "Thing")
     return found
