@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,6 +19,7 @@ from inbox.accounts.roles import Agent
 from inbox.contacts import identities
 from inbox.conversations import drafts
 from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
+from inbox.models.conversations import ConversationQuerySet
 from inbox.scopes import Scope, scope_of
 from orders.panels.filters import (
     moment,
@@ -72,24 +74,31 @@ def conversation_list(
     scope = scope if scope in SCOPES else "all"
     state = state if state in ConversationState.values else ConversationState.OPEN
     query = query.replace("\x00", "").strip()[:100]
-    rows = access.conversations_for(agent)
-    if query:
-        rows = _search(rows, query, scope_of(agent))
-    else:
-        rows = rows.in_state(state)  # type: ignore[attr-defined]
-        if scope == "mine":
-            rows = rows.filter(assignee_id=agent.pk)
-        elif scope == "unassigned":
-            rows = rows.filter(assignee=None)
     params = {"scope": scope, "state": state, "q": query}
     here = reverse("inbox:list")
     at, _, pk = after.partition("~")
     edge, last = moment(at), number(pk)
-    if edge is not None and last is not None:
-        rows = rows.before(edge, last)  # type: ignore[attr-defined]
-    else:
+
+    def wanted(rows: ConversationQuerySet) -> ConversationQuerySet:
+        if not query:
+            rows = rows.in_state(state)
+            if scope == "mine":
+                rows = rows.filter(assignee_id=agent.pk)
+            elif scope == "unassigned":
+                rows = rows.filter(assignee=None)
+        return rows if edge is None or last is None else rows.before(edge, last)
+
+    rows = access.conversations_for(agent)
+    if query:
+        rows = _search(rows, query, scope_of(agent))
+    if edge is None or last is None:
         after = ""
-    page = list(rows.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
+    teams = scope_of(agent).teams or ()
+    if len(teams) > 1 and not query and scope != "mine":
+        found = rows.filter(pk__in=_newest_of_each(teams, wanted))
+    else:
+        found = wanted(rows)  # type: ignore[arg-type]
+    page = list(found.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
     shown = page[:PAGE]
     unread = read_marks.unread_among(agent, shown)
     next_url = ""
@@ -109,6 +118,28 @@ def conversation_list(
         newest_url=f"{here}?{urlencode(params)}" if after else "",
         live_src=f"{reverse('inbox:list_rows')}?{urlencode(params | {'after': after})}",
     )
+
+
+def _newest_of_each(
+    teams: Collection[int], wanted: Callable[[ConversationQuerySet], ConversationQuerySet]
+) -> QuerySet[Conversation, int]:
+    """Return the IDs of a page of each team's conversations, which the page is among.
+
+    Each is read from the index of teams' lists, in its order and no further than needed. Of several
+    teams at once, the database would read and sort all there are.
+    """
+    newest = [
+        wanted(Conversation.objects.of_team(team))
+        .newest_first()
+        .values_list("pk", flat=True)[: PAGE + 1]
+        for team in sorted(teams)
+    ]
+    # SQLite has no limits inside a union, only inside what a part of it asks for.
+    parts = [
+        Conversation.objects.filter(pk__in=each).order_by().values_list("pk", flat=True)
+        for each in newest
+    ]
+    return parts[0].union(*parts[1:], all=True)
 
 
 def _search(rows: QuerySet[Conversation], query: str, scope: Scope) -> QuerySet[Conversation]:

@@ -49,13 +49,22 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
         """The conversations that members of these teams see."""
         return self.filter(team__in=teams).in_place()
 
+    def of_team(self, team: int) -> Self:
+        """The conversations that members of this team see: as `of_teams`, in a form that doesn't keep
+        the database from reading them in the order of the team's index."""
+        channels = Channel.objects.filter(team=team).values("pk")
+        return self.filter(Q(was_moved=True) | Q(channel__in=channels), team=team)
+
     def in_state(self, state: str) -> Self:
         """Conversations in one state, as the list shows them."""
         return self.filter(state=state)
 
     def before(self, at: datetime, pk: int) -> Self:
         """Rows that follow this position when sorted newest first (keyset pagination)."""
-        return self.filter(Q(last_message_at__lt=at) | Q(last_message_at=at, pk__lt=pk))
+        # What the first condition says follows from the others, but lets an index begin there.
+        return self.filter(
+            Q(last_message_at__lt=at) | Q(last_message_at=at, pk__lt=pk), last_message_at__lte=at
+        )
 
     def newest_first(self) -> Self:
         """The order of the list, with the ID as tie-breaker, as `before` expects it."""
