@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from typing import Final
@@ -48,12 +48,13 @@ class Ruling:
     """A policy's verdict on one action.
 
     `refusal`: why it isn't allowed as requested. `approvals`: how many others must approve it;
-    `why` says what made that necessary.
+    `why` says what made that necessary to the agent who asks, and `why_for_others` to everyone else.
     """
 
     refusal: Refusal | None = None
     approvals: int = 0
     why: str = ""
+    why_for_others: str = ""
 
 
 ALLOWED: Final = Ruling()
@@ -167,11 +168,12 @@ def judge(
         limit = Money(policy.note_above, currency).format()
         text = _("Refunds above %(limit)s require a staff note.") % {"limit": limit}
         return Ruling(Refusal("note_missing", text, _("Go back and add a note.")))
-    why = _why_approval(policy, amount, spent) or canceling.why
-    if not why:
+    found = _why_approval(policy, amount, spent) or (canceling if canceling.approvals else None)
+    if found is None:
         return ALLOWED
     above = policy.two_approvers_above
-    return Ruling(approvals=2 if above is not None and amount.amount > above else 1, why=why)
+    needs_two = above is not None and amount.amount > above
+    return replace(found, approvals=2 if needs_two else 1)
 
 
 def may_approve(policy: Policy | None, amount: Money) -> Refusal | None:
@@ -280,22 +282,35 @@ def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:
         text = _("Canceling requires a staff note.")
         return Ruling(Refusal("note_missing", text, _("Go back and add a note.")))
     if policy.cancel == CancelRule.APPROVAL:
-        return Ruling(approvals=1, why=_("Your role needs approval to cancel."))
+        return Ruling(
+            approvals=1,
+            why=_("Your role needs approval to cancel."),
+            why_for_others=_("The agent’s role needs approval to cancel."),
+        )
     return ALLOWED
 
 
-def _why_approval(policy: Policy, amount: Money, spent: Decimal) -> str:
+def _why_approval(policy: Policy, amount: Money, spent: Decimal) -> Ruling | None:
     free, daily = policy.refund_up_to, policy.refund_per_day
     if free is not None and amount.amount > free:
-        limit = Money(free, amount.currency).format()
-        return _("Above your limit of %(limit)s.") % {"limit": limit}
+        limits = {"limit": Money(free, amount.currency).format()}
+        return Ruling(
+            approvals=1,
+            why=_("Above your limit of %(limit)s.") % limits,
+            why_for_others=_("Above the agent’s limit of %(limit)s.") % limits,
+        )
     if daily is not None and spent + amount.amount > daily:
         sums = {
             "limit": Money(daily, amount.currency).format(),
             "spent": Money(spent, amount.currency).format(),
         }
-        return _("Above your daily limit of %(limit)s: %(spent)s already used.") % sums
-    return ""
+        return Ruling(
+            approvals=1,
+            why=_("Above your daily limit of %(limit)s: %(spent)s already used.") % sums,
+            why_for_others=_("Above the agent’s daily limit of %(limit)s: %(spent)s already used.")
+            % sums,
+        )
+    return None
 
 
 def _generosity(limit: Decimal | None) -> Decimal:

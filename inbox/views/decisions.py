@@ -15,28 +15,43 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import (
     access,
-    decisions,
+    customer_views,
     fragment_requests,
     signed_approvals,
 )
 from inbox.accounts import passkeys, reauthentication
+from inbox.decisions import approvals, lists
 from orders import services
 from orders.actions import status_texts
-from orders.errors import ActionRefused, ShopUnreachable, StalePreview
+from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.models import Outcome
+from orders.panels.filters import number
 
 NOTE_LENGTH = 200
 
 
 @require_GET
 def page(request: HttpRequest) -> HttpResponse:
-    """Show the whole page, or only its lists for a live update."""
+    """Show the whole page, or only its lists for a live update.
+
+    `request` in the query names the request for approval that is shown in full.
+    """
     agent = access.agent_of(request)
-    found = decisions.decisions(agent)
-    takes_passkey = any(row.needs_passkey for row in found.approvals)
+    waiting = approvals.waiting(
+        agent, chosen=number(request.GET.get("request", "")), now=timezone.now()
+    )
+    chosen = waiting.chosen
+    if chosen and chosen.quote:
+        customer_views.note_contact(agent, chosen.quote.contact_id)
+    address = reverse("inbox:decisions")
     context = {
-        "decisions": found,
-        "has_passkey": takes_passkey and passkeys.exist_for(agent),
+        "waiting": waiting,
+        "decisions": lists.decisions(agent),
+        # Stays with the request that is being read while others come and go.
+        "live_src": f"{address}?request={chosen.action.pk}"
+        if chosen and waiting.is_named
+        else address,
+        "has_passkey": bool(chosen and chosen.needs_passkey) and passkeys.exist_for(agent),
         "section": "decisions",
         "is_live": True,
     }
@@ -87,10 +102,15 @@ def decline(request: HttpRequest, action_id: int) -> HttpResponse:
     access.get_action(request.user, action_id)
 
     def act() -> str:
+        reason = _text(request, "note")
+        if not reason:
+            raise ActionRefused(
+                Refusal("reason_missing", _("Say why you decline."), _("The agent will read it."))
+            )
         services.decline(
             action_id=action_id,
             by=access.agent_of(request),
-            note=_text(request, "note"),
+            note=reason,
             now=timezone.now(),
         )
         return _("Declined. Nothing was sent.")

@@ -176,7 +176,9 @@ def _approval_refusal(
     if ruling.refusal:
         return ruling.refusal
     if ruling.approvals > action.approvals_needed:
-        return Refusal("approval_needed", ruling.why, _("Submit it again. It now needs approval."))
+        return Refusal(
+            "approval_needed", ruling.why_for_others, _("Submit it again. It now needs approval.")
+        )
     for approver in (action.approved_by, action.co_approved_by):
         if approver is None:
             continue

@@ -75,7 +75,7 @@ def request_action(
             ruling = _check(order, confirmed.proposal, by=by, now=now)
             if is_proposal and not ruling.approvals:
                 why = _("Requested by a program that needs approval.")
-                ruling = Ruling(approvals=1, why=why)
+                ruling = Ruling(approvals=1, why=why, why_for_others=why)
             action = _create(order, confirmed, ruling, by=by, nonce=nonce, origin=origin, now=now)
             _announce(action)
     except IntegrityError:
@@ -201,7 +201,8 @@ def _create(
     if ruling.approvals:
         action.state = ActionState.AWAITING_APPROVAL
         action.approvals_needed = ruling.approvals
-        action.why_approval = ruling.why
+        # Read by those who decide, so it speaks of the agent.
+        action.why_approval = ruling.why_for_others
         action.expires_at = now + APPROVAL_WITHIN
     else:
         action.expires_at = now + SEND_WITHIN

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from inbox import decisions
+from inbox.decisions import lists
 from orders.models import ActionKind, Order, OrderAction, OrderRefund, Store
 from orders.snapshot import Refund, RefundTransaction, encode
 from tests.support import snapshots
@@ -64,7 +64,7 @@ def test_what_shopify_shows_of_a_refund(of: Refund, words: str, is_test: bool) -
         currency="EUR",
         requested_by=User(username="alice"),
     )
-    row = decisions._uncertain(action, {})
+    row = lists._uncertain(action, "")
     assert [text for label, text in row.theirs if label == "Refund"] == [words]
     assert (("Test order", "Yes") in row.ours) == is_test
 
@@ -86,26 +86,10 @@ def test_what_shopify_shows_of_a_refund(of: Refund, words: str, is_test: bool) -
 def test_what_is_to_be_returned_of_a_failed_refund(
     refunded: str, is_test: bool, amount: str, why: str
 ) -> None:
-    row = decisions._failed(
+    row = lists._failed(
         OrderRefund(
             order=order(refunded=refunded, is_test=is_test), amount=Decimal(20), failed=Decimal(15)
         ),
         {},
     )
     assert (row.amount.format("en"), row.why) == (amount, why)
-
-
-def test_a_row_that_cannot_be_read_does_not_hide_the_others() -> None:
-    action = OrderAction(
-        order=order(),
-        kind=ActionKind.REFUND,
-        amount=Decimal(15),
-        currency="EUR",
-        requested_by=User(username="alice"),
-        proposal={},
-        why_approval="Above the limit.",
-    )
-    row = decisions._approval(action, User(pk=9), None, [], {})
-    assert row.refusal is not None
-    assert row.refusal.code == "unreadable"
-    assert ("Why", "Above the limit.") in row.facts

@@ -331,7 +331,7 @@ def waiting(shop: Shop, seen: Seen, alice: User, sara: User) -> OrderAction:
         (lambda: Policy.objects.filter(refund_up_to=0).update(approval_up_to=1), "up to €1.00"),
         (
             lambda: Policy.objects.filter(refund_up_to=0).update(two_approvers_above=0),
-            "above your limit",
+            "above the agent’s limit",
         ),
     ],
     ids=["requester", "limit", "two approvers"],

@@ -86,7 +86,7 @@ def test_a_refund_above_the_limit_requires_someone_elses_approval(
     sweep_actions()
     assert shop.ledger()["refunds"] == []
     assert "Someone else has to approve" in decide(as_alice, action, "approve")
-    assert "Above your limit of €10.00." in page(logged_in(sara))
+    assert "Above the agent’s limit of €10.00." in page(logged_in(sara))
     assert "Approved: Refund €15.00" in decide(logged_in(sara), action, "approve")
     decide(logged_in(sara), action, "approve")
     work_off(shop, as_alice)
@@ -160,7 +160,7 @@ def test_the_days_budget_counts_what_is_under_way(
     Policy.objects.filter(pk=limits.pk).update(refund_up_to=None, refund_per_day=20)
     first, second, third = ask("12.00"), ask("8.00"), ask("0.01")
     assert [a.approvals_needed for a in (first, second, third)] == [0, 0, 1]
-    assert third.why_approval == "Above your daily limit of €20.00: €20.00 already used."
+    assert third.why_approval == "Above the agent’s daily limit of €20.00: €20.00 already used."
 
 
 def test_a_missing_note_stops_it_on_the_server_too(

@@ -135,7 +135,8 @@ def test_who_has_no_passkey_is_told_where_to_add_one(action: OrderAction, sara: 
     url = reverse("inbox:signing_options", args=[action.pk])
     assert client.get(url, secure=True).status_code == 409
     # Declining takes none.
-    client.post(reverse("inbox:decline", args=[action.pk]), secure=True)
+    url = reverse("inbox:decline", args=[action.pk])
+    client.post(url, {"note": "Too much."}, secure=True)
     assert state(action) == ActionState.DECLINED
 
 

@@ -323,7 +323,7 @@ def test_an_action_that_needs_approval_waits_and_wakes_no_worker(
         action = request_action(token(), now=now)
     action.refresh_from_db()
     assert (action.state, action.approvals_needed) == (ActionState.AWAITING_APPROVAL, 2)
-    assert action.why_approval == "Above your limit of €1.00."
+    assert action.why_approval == "Above the agent’s limit of €1.00."
     assert action.expires_at == now + timedelta(hours=4)
     assert gateway.rung == []
 

@@ -1,0 +1,367 @@
+"""Requests that wait for approval: a list of all, and the chosen one with everything to decide by.
+
+The list costs a fixed number of queries, and so does the chosen request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Max, Sum
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, pgettext
+
+from inbox.campaigns import order_events
+from inbox.contacts import identities
+from inbox.decisions import people
+from inbox.models import Contact, Conversation, MessageKind
+from inbox.models.conversations import conversation_id
+from inbox.outbox.writing import Draft
+from inbox.scopes import Scope, scope_of
+from orders import panels, policies, previews, rules, services
+from orders.actions.status_texts import what
+from orders.errors import Refusal
+from orders.models import (
+    ActionKind,
+    ActionState,
+    Customer,
+    Order,
+    OrderAction,
+    OrderRefund,
+    Policy,
+)
+from orders.money import Money
+from orders.previews import Proposal, SummaryItem
+from orders.statuses.badges import Badge
+
+SHOWN_AT_MOST: Final = 50
+_WORDS_SHOWN: Final = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A request in the list."""
+
+    action: OrderAction
+    who: str
+    what: str
+    customer: str
+    why: str
+    url: str
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The customer's latest words."""
+
+    text: str
+    author: str
+    at: datetime
+    conversation_url: str
+    contact_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The chosen request, with everything that is needed to decide it.
+
+    `refusal`: why this user may not decide it, if so. `needs_passkey`: approving it takes this
+    user's passkey. `changes` says what changed on the order since it was requested. `facts` and
+    `customer_facts` are (label, text) pairs, `money` (label, sum, is the total).
+    """
+
+    action: OrderAction
+    who: str
+    what: str
+    customer: str
+    contact_url: str
+    conversation_url: str
+    why: str
+    policy: str
+    policy_url: str
+    changes: tuple[str, ...]
+    as_of: datetime | None
+    badges: tuple[Badge, ...]
+    items: tuple[SummaryItem, ...]
+    money: tuple[tuple[str, Money, bool], ...]
+    facts: tuple[tuple[str, str], ...]
+    note: str
+    quote: Quote | None
+    customer_facts: tuple[tuple[str, str], ...]
+    messages: tuple[Draft, ...]
+    notify: bool
+    approve_label: str
+    refusal: Refusal | None
+    needs_passkey: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """All requests at the user's stores, the one that expires first on top."""
+
+    rows: tuple[Row, ...]
+    chosen: Request | None
+    # Whether the address names the chosen request; otherwise it is simply the first.
+    is_named: bool
+    has_more: bool
+
+
+def waiting(user: User, *, chosen: int | None, now: datetime) -> Waiting:
+    """Return the requests that wait at the user's stores, and the chosen one, else the first."""
+    scope = scope_of(user)
+    actions = list(
+        scope.actions()
+        .filter(state=ActionState.AWAITING_APPROVAL)
+        .select_related("order__store", "requested_by", "approved_by")
+        .order_by("requested_at", "pk")[: SHOWN_AT_MOST + 1]
+    )
+    has_more = len(actions) > SHOWN_AT_MOST
+    actions = actions[:SHOWN_AT_MOST]
+    named = next((action for action in actions if action.pk == chosen), None)
+    shown = named or (actions[0] if actions else None)
+    return Waiting(
+        rows=tuple(_row(action, is_chosen=action is shown) for action in actions),
+        chosen=_request(shown, user, scope, now=now) if shown else None,
+        is_named=named is not None,
+        has_more=has_more,
+    )
+
+
+def _row(action: OrderAction, *, is_chosen: bool) -> Row:
+    return Row(
+        action=action,
+        who=people.name(action.requested_by),
+        what=what(action),
+        customer=_customer_name(action.order),
+        why=action.why_approval,
+        url=f"{reverse('inbox:decisions')}?request={action.pk}",
+        is_chosen=is_chosen,
+    )
+
+
+def _request(action: OrderAction, user: User, scope: Scope, *, now: datetime) -> Request:
+    order = action.order
+    held = policies.policies_of(user)
+    refusal = policies.acting_refusal(user) or services.approval_refusal(action, user, held=held)
+    try:
+        proposal = previews.decode_proposal(action.proposal)
+    except ValueError:
+        # It expires on its own; until then it is shown with what is left of it.
+        proposal = None
+        refusal = Refusal("unreadable", _("The original request can no longer be read."))
+    contact = _contact(action, scope)
+    policy = policies.policy_of(action.requested_by, order.store)
+    card = panels.order_card(order, acting=None, now=now)
+    conversation = _conversation(action, contact, scope)
+    return Request(
+        action=action,
+        who=people.name(action.requested_by),
+        what=what(action),
+        customer=_customer_name(order),
+        contact_url=reverse("inbox:contact", args=[contact.pk]) if contact else "",
+        conversation_url=(
+            reverse("inbox:conversation", args=[conversation.pk]) if conversation else ""
+        ),
+        why=action.why_approval,
+        policy=_policy(policy),
+        policy_url=_policy_url(user, policy),
+        changes=_changes(order, proposal),
+        as_of=order.read_started_at,
+        badges=(*card.badges, *card.notes),
+        items=_items(order, proposal),
+        money=_money(order, proposal),
+        facts=_facts(action, proposal),
+        note=action.staff_note,
+        quote=_quote(conversation),
+        customer_facts=_customer_facts(order),
+        messages=_messages(action, proposal),
+        notify=action.notify,
+        approve_label=_approve_label(action),
+        refusal=refusal,
+        needs_passkey=policies.needs_signature(policies.policy_at(held, order.store), action),
+    )
+
+
+def _customer_name(order: Order) -> str:
+    customer = order.snapshot.customer
+    return (customer.name if customer else "") or order.email or order.phone or _("No customer")
+
+
+def _policy(policy: Policy | None) -> str:
+    if policy is None:
+        return ""
+    names = {"role": policy.role.name, "store": policy.store or _("every store")}
+    return _("%(role)s at %(store)s") % names
+
+
+def _policy_url(user: User, policy: Policy | None) -> str:
+    if policy is None or not (user.is_staff and user.has_perm("orders.view_policy")):
+        return ""
+    return reverse("admin:orders_policy_change", args=[policy.pk])
+
+
+def _changes(order: Order, proposal: Proposal | None) -> tuple[str, ...]:
+    if proposal is None:
+        return ()
+    return tuple(previews.changes(proposal.facts, previews.facts(order.snapshot)))
+
+
+def _items(order: Order, proposal: Proposal | None) -> tuple[SummaryItem, ...]:
+    if proposal is None:
+        return ()
+    lines = order.snapshot.lines
+    if proposal.kind != ActionKind.REFUND:
+        found = ((line, line.current_quantity) for line in lines)
+    else:
+        chosen = {one.line_gid: one.quantity for one in proposal.lines}
+        found = ((line, chosen.get(line.gid, 0)) for line in lines)
+    return tuple(SummaryItem(line=line, quantity=units) for line, units in found if units)
+
+
+def _money(order: Order, proposal: Proposal | None) -> tuple[tuple[str, Money, bool], ...]:
+    snapshot = order.snapshot
+    net = rules.net_paid(snapshot)
+    rows: list[tuple[str, Money, bool]] = []
+    amount = proposal.amount if proposal else None
+    if proposal and amount:
+        rows += [
+            (_("To %(label)s") % {"label": target.label}, target.amount, False)
+            for target in proposal.targets
+        ]
+        rows.append((_("Refund total"), amount, True))
+    rows.append((_("Paid"), snapshot.money.received.presentment, False))
+    rows.append((_("Already refunded"), snapshot.money.refunded.presentment, False))
+    kept = net - amount if amount and amount.currency == net.currency else net
+    rows.append((_("Stays with the shop"), kept, False))
+    return tuple(rows)
+
+
+def _facts(action: OrderAction, proposal: Proposal | None) -> tuple[tuple[str, str], ...]:
+    facts = [(_("Test order"), _("Yes, no real money moves"))] if action.order.is_test else []
+    if proposal is None:
+        return tuple(facts)
+    facts.append((_("Reason"), proposal.reason_label))
+    if proposal.kind == ActionKind.REFUND:
+        facts += previews.goods_rows(proposal)
+    else:
+        facts.append((_("Restock items"), _("Yes") if proposal.restock else _("No")))
+    if proposal.shipments_to_cancel:
+        facts.append((_("Shipment records to cancel"), str(len(proposal.shipments_to_cancel))))
+    if action.approved_by:
+        facts.append((_("Approved by"), people.name(action.approved_by)))
+    return tuple(facts)
+
+
+def _approve_label(action: OrderAction) -> str:
+    if action.money is None:
+        return _("Approve cancellation")
+    amount = {"sum": action.money.format()}
+    if action.kind == ActionKind.CANCEL_AND_REFUND:
+        return _("Approve cancellation and %(sum)s refund") % amount
+    return _("Approve %(sum)s refund") % amount
+
+
+def _messages(action: OrderAction, proposal: Proposal | None) -> tuple[Draft, ...]:
+    if proposal is None:
+        return ()
+    return tuple(
+        order_events.preview_messages(order=action.order, proposal=proposal, origin=action.origin)
+    )
+
+
+# --- The customer ---------------------------------------------------------------------------------
+def _contact(action: OrderAction, scope: Scope) -> Contact | None:
+    """The contact the request is about, if the user sees them: that of its conversation, else the
+    order's."""
+    pk = conversation_id(action.origin)
+    if pk is not None and (found := scope.contacts().filter(conversations=pk).first()):
+        return found
+    return scope.contacts().filter(pk__in=identities.contacts_of(action.order)).first()
+
+
+def _conversation(
+    action: OrderAction, contact: Contact | None, scope: Scope
+) -> Conversation | None:
+    """The conversation it was requested from, else the customer's latest, if the user sees it."""
+    pk = conversation_id(action.origin)
+    seen = scope.conversations().select_related("contact")
+    if pk is not None and (found := seen.filter(pk=pk).first()):
+        return found
+    return seen.filter(contact=contact).order_by("-pk").first() if contact else None
+
+
+def _quote(conversation: Conversation | None) -> Quote | None:
+    if conversation is None:
+        return None
+    said = conversation.messages.filter(kind=MessageKind.INBOUND).exclude(text="")
+    latest = said.select_related("sender").order_by("-created_at", "-pk").first()
+    if latest is None:
+        return None
+    text = latest.text
+    return Quote(
+        text=text if len(text) <= _WORDS_SHOWN else f"{text[:_WORDS_SHOWN].rstrip()}…",
+        author=latest.sender.shown_name if latest.sender else conversation.contact.shown_name,
+        at=latest.created_at,
+        conversation_url=reverse("inbox:conversation", args=[conversation.pk]),
+        contact_id=conversation.contact_id,
+    )
+
+
+def _customer_facts(order: Order) -> tuple[tuple[str, str], ...]:
+    """What this store knows of the customer: orders, earlier refunds, disputes. Two queries."""
+    facts = []
+    customer = Customer.objects.filter(store=order.store_id, gid=order.customer_gid).first()
+    if order.customer_gid and customer and customer.order_count is not None:
+        text = ngettext("%(n)s order", "%(n)s orders", customer.order_count)
+        shown = [text % {"n": customer.order_count}]
+        if customer.spent is not None and customer.spent_currency:
+            spent = Money(customer.spent, customer.spent_currency)
+            shown.append(_("%(sum)s spent") % {"sum": spent.format()})
+        facts.append((_("Orders"), " · ".join(shown)))
+        if customer.customer_since:
+            since = date_format(localtime(customer.customer_since), "F Y")
+            facts.append((_("Customer since"), since))
+    facts.append((_("Earlier refunds"), _earlier_refunds(order)))
+    facts.append((pgettext("payment", "Disputes"), _disputes(order)))
+    return tuple(facts)
+
+
+def _earlier_refunds(order: Order) -> str:
+    refunds = OrderRefund.objects.filter(order__store=order.store_id, order__is_test=False)
+    if order.customer_gid:
+        refunds = refunds.filter(order__customer_gid=order.customer_gid)
+    else:
+        refunds = refunds.filter(order=order.pk)
+    sums = (
+        refunds.filter(moved__gt=0)
+        .values("order__currency")
+        .annotate(n=Count("pk"), sum=Sum("moved"), last=Max("refunded_at"))
+        .order_by("order__currency")
+    )
+    shown = []
+    for row in sums:
+        amount = Money(row["sum"], row["order__currency"]).format()
+        text = ngettext("%(n)s, %(sum)s", "%(n)s, %(sum)s together", row["n"])
+        text = text % {"n": row["n"], "sum": amount}
+        if row["last"]:
+            text = _("%(refunds)s, last on %(day)s") % {
+                "refunds": text,
+                "day": date_format(localtime(row["last"]), "j M Y"),
+            }
+        shown.append(text)
+    return "; ".join(shown) or _("None")
+
+
+def _disputes(order: Order) -> str:
+    if rules.has_open_dispute(order.snapshot):
+        return _("Open on this order: a chargeback would pay twice")
+    if rules.has_lost_dispute(order.snapshot):
+        return _("Lost on this order: the money is already back with the customer")
+    return _("None on this order")
