@@ -34,6 +34,7 @@ from inbox.live import events
 from inbox.suppression import opt_outs
 from orders.models import Customer, Order
 from orders.signals import (
+    approvals_changed,
     customer_changed,
     event_recorded,
     ledger_read,
@@ -53,6 +54,20 @@ def announce_order(sender: object, *, order_id: int, **_: object) -> None:
             contacts = [f"contact:{pk}" for pk in identities.contacts_of(order)]
             people = [events.person_topic(value) for value in (order.email, order.phone) if value]
             events.announce("decisions", f"order:{order_id}", *contacts, *people)
+
+
+@receiver(approvals_changed)
+def announce_approvals(
+    sender: object, *, action_id: int, order_id: int, is_new: bool, **_: object
+) -> None:
+    """Have the pages of those who may decide count again, and email them about a new request."""
+    with transaction.atomic():
+        # Along with the order, so that it only reaches those who see its store.
+        events.announce("approvals", f"order:{order_id}")
+    if is_new:
+        transaction.on_commit(
+            lambda: queue.enqueue("inbox.tasks.email_deciders", action_id), robust=True
+        )
 
 
 @receiver(order_changed)

@@ -22,6 +22,7 @@ from inbox.campaigns import (
     order_events,
 )
 from inbox.conversations import moving, services
+from inbox.decisions import notices
 from inbox.live import events
 from inbox.models import CampaignMessage, Message
 from inbox.suppression import opt_outs
@@ -48,6 +49,12 @@ def deliver_campaign(row_id: int) -> None:
 def send_account_mail(to: str, subject: str, text: str) -> None:
     """Send a link or a notice about an account."""
     mail.deliver(to, subject, text)
+
+
+@shared_task
+def email_deciders(action_id: int) -> None:
+    """Email those who may approve a new request and want to know."""
+    notices.email_deciders(action_id)
 
 
 @shared_task

@@ -10,6 +10,9 @@ from django.dispatch import Signal
 # An order's visible state changed. Sent with order_id, in the transaction. Received by
 # inbox.receivers, which notifies browsers and rechecks what was waiting for this order.
 order_changed = Signal()
+# A request for approval was made, or no longer waits as it did. Sent with action_id, order_id and
+# is_new, in the transaction. Received by inbox.receivers, which tells those who may decide.
+approvals_changed = Signal()
 # A timeline event was written. Sent with event_id, after commit. Received by inbox.receivers,
 # which wakes campaigns; if the signal is lost, the sweep over unannounced events
 # (inbox.tasks.sweep_events) finds the event.

@@ -216,6 +216,8 @@ PRIVACY_KEY = env.text("PRIVACY_KEY", "")
 REDACTION_LEDGER_FILE = env.text("REDACTION_LEDGER_FILE", str(VAR_DIR / "redactions.jsonl"))
 
 globals().update(env.email("EMAIL_URL", "console://"))
+# Whether people are emailed about requests for approval until they choose for themselves.
+APPROVAL_EMAILS = env.flag("APPROVAL_EMAILS", default=True)
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Agent Inbox <inbox@localhost>")
 
 # The class that passes text messages to an SMS provider (inbox.channels.sms). Empty: none are sent.

@@ -13,6 +13,7 @@ SMS_BACKEND = env.text("SMS_BACKEND", "inbox.channels.sms.ConsoleBackend")
 # The demo's people log in with a password and nothing else.
 SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")
 REAUTHENTICATION_MINUTES = env.whole("REAUTHENTICATION_MINUTES", 0)
+APPROVAL_EMAILS = env.flag("APPROVAL_EMAILS")
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http"
 # Over http, browsers allow passkeys at localhost only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True

@@ -82,7 +82,7 @@ def sessions_of(user_id: int) -> str:
 def announce(*topics: str) -> None:
     """Tell browsers, once the running transaction commits, that something looks different.
 
-    Topics: "inbox", "conversation:<id>", "conversation-orders:<id>", "contact:<id>", "order:<id>",
+    Topics: "inbox", "approvals", "decisions", "conversation:<id>", "conversation-orders:<id>", "contact:<id>", "order:<id>",
     "person:<hash>", "sessions:<user id>" (`sessions_of`),
     "session:<hash>" (`session_topic`). Writes in the caller's transaction, if any; raises what the
     database raises.

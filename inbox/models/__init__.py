@@ -24,6 +24,7 @@ from inbox.models.conversations import (
 from inbox.models.customer_views import CustomerView, ViewedKind
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
+from inbox.models.notices import NoticeChoice
 from inbox.models.optouts import OptOut
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 from inbox.models.routes import Route
@@ -58,6 +59,7 @@ __all__ = [
     "LiveEvent",
     "Message",
     "MessageKind",
+    "NoticeChoice",
     "OptOut",
     "Participant",
     "Purpose",

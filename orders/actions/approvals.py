@@ -31,6 +31,7 @@ from orders.actions.requests import (
 from orders.actions.transitions import (
     move,
     tell,
+    tell_deciders,
 )
 from orders.actions.worker_steps import (
     SEND_WITHIN,
@@ -416,6 +417,7 @@ def _record_approval(
     )
     if given < action.approvals_needed:
         OrderAction.objects.filter(pk=action.pk, state=action.state).update(**approver)
+        tell_deciders(action)
         return
     sends_until = {"expires_at": now + SEND_WITHIN}
     move(action, ActionState.QUEUED, by=by, next_attempt_at=now, **sends_until, **approver)

@@ -14,7 +14,7 @@ from orders import audit
 from orders.actions import status_texts
 from orders.errors import ActionRefused, Refusal
 from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAction
-from orders.signals import order_changed
+from orders.signals import approvals_changed, order_changed
 
 
 def move(
@@ -38,6 +38,8 @@ def move(
     failpoint("moved")
     if before != to:
         _record(action, before, to, by)
+        if before == ActionState.AWAITING_APPROVAL:
+            tell_deciders(action)
     action.state = to
     if to == ActionState.SUCCEEDED:
         _record_kept_money(action)
@@ -86,6 +88,8 @@ def _record_kept_money(action: OrderAction) -> None:
 def created(action: OrderAction, by: User) -> None:
     """Write a new action's audit entry. Expects the caller's transaction."""
     _record(action, "", ActionState(action.state), by)
+    if action.state == ActionState.AWAITING_APPROVAL:
+        tell_deciders(action, is_new=True)
 
 
 def reserve(order: Order, action: OrderAction) -> None:
@@ -106,6 +110,13 @@ def reserve(order: Order, action: OrderAction) -> None:
 def tell(order_id: int) -> None:
     """Signal that the order changed, in the transaction that did so; browsers update on commit."""
     order_changed.send_robust(OrderAction, order_id=order_id)
+
+
+def tell_deciders(action: OrderAction, *, is_new: bool = False) -> None:
+    """Signal that a request for approval waits, or no longer does as before; in its transaction."""
+    approvals_changed.send_robust(
+        OrderAction, action_id=action.pk, order_id=action.order_id, is_new=is_new
+    )
 
 
 def _record(action: OrderAction, before: str, to: ActionState, by: User | None) -> None:

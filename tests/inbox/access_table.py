@@ -106,6 +106,8 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "inbox:decline":                                ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:settle":                                 ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:keep":                                   ("LRMMMRRLL", "LR+0+RRLL"),
+    "inbox:waiting":                                ("LR+++RRLL", "LRMMMRRLL"),
+    "inbox:notices":                                ("LR+++RRLL", "LR+++RRLL"),
     "inbox:logout":                                 ("LMMMMMMLL", "L++++++LL"),
     "inbox:signing_options":                        ("LR+0+RRLL", "LRMMMRRLL"),
     "inbox:tokens":                                 ("LR+++RRLL", "LR+++RRLL"),

@@ -31,9 +31,9 @@ function positionOf(element) {
   return parsePosition(element.closest("[data-live-position]")?.dataset.livePosition).at;
 }
 
-// Everything but the list is replaced when another conversation is opened.
+// Everything but the list and the navigation is replaced when another conversation is opened.
 function isOfView(id) {
-  return id !== "list";
+  return id !== "list" && id !== "waiting";
 }
 
 function isBeingEdited(element) {
@@ -41,8 +41,13 @@ function isBeingEdited(element) {
     .some((field) => field.value !== field.defaultValue);
 }
 
+// The count in the navigation is also in the tab's title, and announced on the desktop.
+function isUnseen(element) {
+  return document.hidden && element.id !== "waiting";
+}
+
 function isHeld(element) {
-  return document.hidden || isBeingEdited(element)
+  return isUnseen(element) || isBeingEdited(element)
     || element.querySelector(".menu[open], dialog[open]") !== null;
 }
 
@@ -64,7 +69,7 @@ async function refresh(id) {
   }
   if (isHeld(element)) {
     // A hidden tab waits for visibilitychange; anything else is retried soon.
-    if (document.hidden) stale.add(id);
+    if (isUnseen(element)) stale.add(id);
     else ask(element, RETRY_MS);
     return;
   }

@@ -14,13 +14,20 @@ function announce(text) {
   requestAnimationFrame(() => { region.textContent = text; });
 }
 
-function toast(text) {
+function toast(text, url) {
   const template = document.getElementById("toast-template");
   const list = document.getElementById("toasts");
   if (!template || !list) return;
   topmost().append(list);
   const item = template.content.firstElementChild.cloneNode(true);
-  item.querySelector("[data-text]").textContent = text;
+  const words = item.querySelector("[data-text]");
+  words.textContent = text;
+  if (url) {
+    const link = document.createElement("a");
+    link.href = url;
+    link.textContent = text;
+    words.replaceChildren(link);
+  }
   list.append(item);
   setTimeout(() => item.remove(), 8000);
 }
@@ -50,7 +57,7 @@ const dialogs = new MutationObserver((changes) => {
 dialogs.observe(document.body, { subtree: true, attributeFilter: ["open"] });
 
 document.addEventListener("inbox:announce", ({ detail }) => announce(detail));
-document.addEventListener("inbox:toast", ({ detail }) => toast(detail.value ?? detail));
+document.addEventListener("inbox:toast", ({ detail }) => toast(detail.value ?? detail, detail.url));
 
 // Elements with data-announce are announced when their text first appears or changes.
 const spoken = new Map();

@@ -1,0 +1,28 @@
+"""The number of requests that wait for the viewer's approval, in the navigation and the title."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.template import Context
+
+from inbox.decisions import notices, people
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def title_count(context: Context) -> str:
+    """Return "(3) " for the title of a page; "" if nothing waits, or the viewer may not decide."""
+    found = people.waiting_for(context["request"].user) if "request" in context else None
+    return f"({found.shown}) " if found and found.count else ""
+
+
+@register.inclusion_tag("inbox/_waiting.html", takes_context=True)
+def waiting_count(context: Context) -> dict[str, Any]:
+    """Render the count, with what a new request is announced by; nothing for who may not decide."""
+    request: HttpRequest = context["request"]
+    # `request` also gives the part its position among the live events.
+    return {"request": request, **notices.to_announce(request.user)}
