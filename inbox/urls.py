@@ -122,6 +122,7 @@ pages = [
 order = [
     path("<int:order_id>/", decorators.on_order_page(order_pages.page), name="page"),
     path("<int:order_id>/refresh/", decorators.on_order_page(order_pages.refresh), name="refresh"),
+    path("<int:order_id>/start/", decorators.on_order_page(order_pages.start), name="start"),
     *dialog_pages("<int:order_id>/", "actions/<int:action_id>/", decorators.on_order_page),
 ]
 

@@ -19,6 +19,7 @@ from inbox.conversations.receiving import (
     addresses_of,
     receive,
 )
+from inbox.conversations.starting import NotStarted, start
 from inbox.conversations.writing import (
     NotAssignable,
     Overtaken,
@@ -38,6 +39,7 @@ from inbox.read_marks import mark_read
 __all__ = [
     "Attachment",
     "NotAssignable",
+    "NotStarted",
     "Overtaken",
     "Press",
     "Sender",
@@ -52,6 +54,7 @@ __all__ = [
     "reply",
     "resolve",
     "snooze",
+    "start",
     "wake_snoozed",
 ]
 

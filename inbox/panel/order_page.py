@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
+from uuid import uuid4
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from inbox.contacts import identities
 from inbox.models import Contact, Conversation
 from inbox.models.conversations import order_page_origin
 from inbox.panel.places import Place
+from inbox.panel.reach import reach_of
 from inbox.scopes import Scope
 from orders import panels, services
 from orders.errors import Refusal
@@ -111,6 +113,8 @@ def _context(request: HttpRequest, place: OnOrderPage, problem: str) -> dict[str
         "addresses": [value for value in (order.email, order.phone) if value],
         "contacts": place.contacts,
         "conversations": conversations,
+        "reach": reach_of(order, scope=place.scope),
+        "press_id": uuid4(),
         "is_elsewhere": not conversations and access.has_conversation(order),
     }
 

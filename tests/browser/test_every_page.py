@@ -44,6 +44,7 @@ PAGES: Final = (
     Place("orders pane", "/inbox/conversations/{conversation}/#orders", "Conversation with"),
     Place("orders", "/inbox/conversations/{conversation}/orders/", "This customer’s orders"),
     Place("order search", "/inbox/orders/?q=1043", "Find an order"),
+    Place("order page", "/inbox/orders/{order}/", "#1043"),
     Place("decisions", "/inbox/decisions/", "Decisions"),
     Place("contact", "/inbox/contacts/{contact}/", ""),
 )
@@ -70,10 +71,12 @@ def office(browser: Browser, demo: Demo) -> Iterator[Office]:
     address = page.locator("a.conversation-row").first.get_attribute("href") or ""
     page.goto(address)
     contact = page.locator("#header h2 a").get_attribute("href") or ""
+    page.goto("/inbox/orders/?q=1043")
+    order = page.locator("a.found-name").first.get_attribute("href") or ""
     page.close()
     ids = {
         name: re.findall(r"\d+", found)[-1]
-        for name, found in (("conversation", address), ("contact", contact))
+        for name, found in (("conversation", address), ("contact", contact), ("order", order))
     }
     yield Office(context, demo, ids)
     context.close()

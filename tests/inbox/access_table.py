@@ -115,6 +115,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     # An order on a page of its own
     "order:page":                                   ("LR+0+RRLL", "LRM0MRRLL"),
     "order:refresh":                                ("LRM0MRRLL", "LR+0+RRLL"),
+    "order:start":                                  ("LRM0MRRLL", "LR+0+RRLL"),
     "order:order_cancel":                           ("LR+0+RRLL", "LR+0+RRLL"),
     "order:order_refund":                           ("LR+0+RRLL", "LR+0+RRLL"),
     "order:order_suggestion":                       ("LRM0MRRLL", "LR+0+RRLL"),

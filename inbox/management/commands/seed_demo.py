@@ -27,7 +27,15 @@ from inbox.demo.conversations import (
     Said,
     Story,
 )
-from inbox.models import Campaign, CampaignTranslation, Channel, Contact, Conversation, Message
+from inbox.models import (
+    Campaign,
+    CampaignTranslation,
+    Channel,
+    ChannelKind,
+    Contact,
+    Conversation,
+    Message,
+)
 from orders.models import Order, Policy, Store
 from orders.services import mark_partial_dirty
 from orders.shopify_port import get_gateway
@@ -192,6 +200,8 @@ class Command(BaseCommand):
         # The messenger has verified its users' addresses; the widget's visitors type any.
         proven = Channel.objects.create(name="Messenger", proves_addresses=True)
         unproven = Channel.objects.create(name="Chat widget")
+        # Agents write first by email (an order's page → Start a conversation).
+        Channel.objects.create(name="Support mail", kind=ChannelKind.EMAIL)
         keys = {channel.pk: channel_keys.new_key(channel) for channel in (proven, unproven)}
         pool = urllib3.PoolManager(retries=urllib3.Retry(3, backoff_factor=0.5))
         now = timezone.now()

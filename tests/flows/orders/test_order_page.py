@@ -7,6 +7,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -347,3 +348,117 @@ def test_messages_are_previewed_without_a_conversation(
     shown = text_of(answer)
     assert QUIET in shown
     assert order_events._conversation(quiet, f"order:{quiet.pk}") is None
+
+
+# --- Starting a conversation ---------------------------------------------------------------------
+@pytest.fixture
+def mailbox(db: None) -> Channel:
+    return Channel.objects.create(name="Support mail", kind="email")
+
+
+START = "Start a conversation"
+
+
+def started(client: Client, order: Order, press: str = "", **more: str) -> Any:
+    press = press or str(uuid4())
+    return client.post(f"/inbox/orders/{order.pk}/start/", {"press": press, **more}, follow=True)
+
+
+def test_an_agent_writes_first(
+    quiet: Order, as_alice: Client, alice: User, bob: User, mailbox: Channel
+) -> None:
+    assert f"By email to {QUIET}" in text_of(page(as_alice, quiet))
+    press = str(uuid4())
+    shown = text_of(started(as_alice, quiet, press))
+    assert "Nothing has been sent yet." in shown
+    # The same click again leads to the same conversation.
+    assert started(as_alice, quiet, press).redirect_chain[-1][0].startswith("/inbox/conversations/")
+    made = Conversation.objects.get()
+    assert (made.assignee, made.subject) == (alice, f"Your order {quiet.name}")
+    # Nothing was sent, and the order is beside it.
+    sweep_outbox()
+    assert mail.outbox == []
+    assert quiet.name in text_of(as_alice.get(f"/inbox/conversations/{made.pk}/orders/"))
+    assert AuditEntry.objects.get(kind="identity").detail["because"] == "order"
+    # What the agent then sends goes to the address of the order.
+    as_alice.post(f"/inbox/conversations/{made.pk}/reply/", {"text": "Your parcel waits."})
+    sweep_outbox()
+    assert [m.to for m in mail.outbox] == [[QUIET]]
+    # From now on the assignee decides, and no second conversation is offered.
+    assert START not in text_of(page(as_alice, quiet))
+    assert FREE in text_of(page(as_alice, quiet))
+    assert FREE not in text_of(page(logged_in(bob), quiet))
+    started(logged_in(bob), quiet)
+    assert Conversation.objects.count() == 1
+
+
+def test_who_cannot_be_reached_is_not_written_to(
+    quiet: Order, as_alice: Client, alice: User, mailbox: Channel
+) -> None:
+    def refused(why: str) -> None:
+        shown = text_of(page(as_alice, quiet))
+        assert f"You can’t write first: {why}" in shown
+        assert START not in shown
+        assert why in text_of(started(as_alice, quiet, channel=str(mailbox.pk)))
+        assert not Conversation.objects.exists()
+
+    orders, channels = Order.objects.filter(pk=quiet.pk), Channel.objects.filter(pk=mailbox.pk)
+    orders.update(email="")
+    refused("The order has no email address.")
+    orders.update(email=QUIET, masked_at=timezone.now())
+    refused("The customer’s data was deleted.")
+    orders.update(masked_at=None)
+    channels.update(is_active=False)
+    refused("None of your teams has an email channel.")
+    # A channel of another team is none of theirs, even if a form names it.
+    mine, other = Team.objects.create(name="Mine"), Team.objects.create(name="Other")
+    mine.members.add(alice)
+    mine.stores.add(quiet.store)
+    channels.update(is_active=True, team=other)
+    refused("None of your teams has an email channel.")
+    # Two contacts hold the addresses of the order: whose conversation would it be?
+    channels.update(team=mine)
+    orders.update(phone=PHONE)
+    for kind, value in (("email", QUIET), ("phone", PHONE)):
+        contact = Contact.objects.create(name=kind)
+        Identity.objects.create(contact=contact, kind=kind, value=value)
+    refused("It’s not clear which contact this order belongs to.")
+    # Negative control: without the doubt it begins, with the contact that is already known.
+    Identity.objects.filter(kind="phone").delete()
+    assert START in text_of(page(as_alice, quiet))
+    started(as_alice, quiet, channel=str(mailbox.pk))
+    assert Conversation.objects.get().contact.name == "email"
+
+
+def test_an_open_conversation_is_not_doubled(
+    quiet: Order, as_alice: Client, bob: User, channel: Channel, mailbox: Channel
+) -> None:
+    """Or its agent could act beside the one that the customer's conversation is assigned to."""
+    conversation = write(channel, to=bob)
+    assert START not in text_of(page(as_alice, quiet))
+    assert "already has an open conversation" in text_of(started(as_alice, quiet))
+    assert Conversation.objects.count() == 1
+    services.resolve(conversation=conversation)
+    started(as_alice, quiet)
+    made = Conversation.objects.exclude(pk=conversation.pk).get()
+    assert made.contact == conversation.contact
+    assert FREE in text_of(page(as_alice, quiet))
+
+
+def test_a_channel_that_was_given_away_meanwhile_starts_nothing(
+    db: None, alice: User, mailbox: Channel
+) -> None:
+    """Between the page's check and the channel's lock."""
+    mailbox.team = Team.objects.create(name="Other")
+    mailbox.save()
+    with pytest.raises(services.NotStarted):
+        services.start(
+            channel=mailbox,
+            contact=None,
+            address=QUIET,
+            name="Quinn",
+            subject="Hello",
+            by=alice,
+            press=uuid4(),
+        )
+    assert not Contact.objects.exists()

@@ -225,4 +225,4 @@ def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
     # So are those of an order's own page (tests/flows/orders/test_order_page.py).
     page = next(p for p in inbox.url_patterns if getattr(p, "app_name", "") == "order")
     own = {pattern.name for pattern in page.url_patterns}
-    assert own - {"page", "refresh"} == panel - {"orders", "orders_refresh", "order_card"}
+    assert own - {"page", "refresh", "start"} == panel - {"orders", "orders_refresh", "order_card"}
