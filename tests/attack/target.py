@@ -116,8 +116,8 @@ class Server:
 def _is_worker(pid: str) -> bool:
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return False  # It ended a moment ago.
+    except (FileNotFoundError, ProcessLookupError):
+        return False  # It ended a moment ago, before or after the file was opened.
     return bool(command) and b"resource_tracker" not in command
 
 

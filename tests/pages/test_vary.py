@@ -135,7 +135,9 @@ ELSEWHERE: Final = {
     ("core/request_origin.py", "X-Request-ID"),
     ("core/request_origin.py", "X-Forwarded-For"),
     ("core/observability/metrics.py", "*"),
-    # Named in a mail, not in the response.
+    # Those of its own requests to the provider.
+    ("inbox/accounts/single_sign_on.py", "*"),
+    # Named in an email, not in the response.
     ("inbox/views/log_in.py", "User-Agent"),
     ("shopify_sync/webhooks/view.py", "*"),
 }
