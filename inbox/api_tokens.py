@@ -125,5 +125,5 @@ def revoke_orphans(user: User, *, now: datetime) -> None:
 
 
 def digest(text: str) -> str:
-    """Return what is stored of a token. A plain hash will do: nobody guesses 256 random bits."""
+    """Return what is stored of a token. A plain hash will do: 256 random bits can't be guessed."""
     return hashlib.sha256(text.encode()).hexdigest()

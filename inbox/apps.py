@@ -9,7 +9,8 @@ class InboxConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported for their side effects: they register signal receivers, system checks, personal
-        # data, dashboard tiles and limits of the admin. accounts.admin replaces Django's own pages of users and groups.
+        # data, dashboard tiles and limits of the admin. accounts.admin replaces Django's own pages of
+        # users and groups.
         from core import encryption
         from inbox import (  # noqa: F401
             access,

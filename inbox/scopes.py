@@ -73,7 +73,7 @@ def scope_of(agent: Agent) -> Scope:
     """
     if not isinstance(agent, User) or not roles.may_work(agent):
         return NOTHING
-    # Cached on the user object, which every request loads afresh.
+    # Cached on the user object, which every request loads again.
     known: Scope | None = agent.__dict__.get("_scope")
     if known is None:
         known = agent.__dict__["_scope"] = _look_up(agent)
@@ -95,7 +95,7 @@ def _look_up(agent: User) -> Scope:
 def admin_scope(agent: Agent) -> Scope:
     """Return what a person sees in the admin, where their permissions allow it at all.
 
-    Administrators and auditors are responsible for the whole installation, and so is whoever was
+    Administrators and auditors are responsible for the whole installation, and so is anyone who was
     given a permission without working in the inbox. Agents and supervisors who also have admin
     permissions see no more there than in the inbox.
     """

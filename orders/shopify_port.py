@@ -219,7 +219,7 @@ class ActionSession(Protocol):
     """
 
     def read(self) -> ActionRead | NotDone | None:
-        """Read the order afresh, renewing the claim between requests; None: the claim was lost."""
+        """Read the order again, renewing the claim between requests; None: the claim was lost."""
 
     def send(self, step: int) -> Answer:
         """Send one frozen step in at most one request, which ends within the worker's lease."""

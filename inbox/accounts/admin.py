@@ -183,10 +183,10 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
             # Otherwise one administrator could take the account over and then approve what another
             # had asked for its owner.
             grants.decline_all(user=person, by=request.user, now=timezone.now())
-        # The new address gets the links: without a second factor, whoever reads it is the person.
+        # The new address gets the links: without a second factor, anyone who reads it is the person.
         is_taken_over = is_readdressed and not factors.has_one(person)
         is_new = change and (is_back or is_taken_over)
-        # Coming back, or becoming someone else, is like getting the roles anew.
+        # Coming back, or becoming someone else, is like getting the roles again.
         held = set() if is_new else set(person.groups.values_list("pk", flat=True))
         wanted = list(form.cleaned_data["groups"])
         new = [group for group in wanted if group.pk not in held and grants.needs_second(group)]
@@ -201,7 +201,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
 
     @admin.action(description="Send a link to set a new password", permissions=["change"])
     def send_link(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        """Send the people their links; nobody else sees them."""
+        """Send the people their links; no one else sees them."""
         people = [person for person in queryset if person.is_active and person.email]
         sent = sum(
             notices.send_reset(person) if person.has_usable_password() else notices.invite(person)

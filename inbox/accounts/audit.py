@@ -51,7 +51,7 @@ def _permissions_changed(
     pk_set: set[int] | None,
     **_: object,
 ) -> None:
-    """Record it from whichever side it was changed: user.groups.add or group.user_set.add."""
+    """Record it from either side: user.groups.add or group.user_set.add."""
     if action not in {"post_add", "post_remove", "post_clear"} or pk_set == set():
         return
     if sender is Group.permissions.through and not _is_by_somebody():

@@ -93,7 +93,7 @@ _DOORS: Final[Mapping[str, Door]] = {
 def door_of(name: str, namespaces: Sequence[str]) -> Door | None:
     """Return the door of a URL by its full name, else by its innermost namespace that has one.
 
-    None means that nobody has declared who may enter, so nobody may.
+    None means that who may enter isn't declared, so no one may.
     """
     for key in (name, *reversed(namespaces)):
         if key in _DOORS:

@@ -2,7 +2,7 @@
 
 So a single stolen or bribed administrator's account can't make itself an accomplice. The first
 installation has a single administrator: `manage.py grant_role` gives roles from the terminal, where
-whoever types could change the database as well.
+the person at the terminal could change the database as well.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def has_factor(user: Agent) -> bool:
 
 
 def _looked_up(user: User) -> tuple[frozenset[str], bool]:
-    # Cached on the user object, which every request loads afresh.
+    # Cached on the user object, which every request loads again.
     known: tuple[frozenset[str], bool] | None = user.__dict__.get("_looked_up")
     if known is None:
         factors = Authenticator.objects.filter(user_id=OuterRef("pk"), type__in=FACTORS)

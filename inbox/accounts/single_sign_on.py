@@ -112,7 +112,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
 
 
 class ProviderAdapter(OpenIDConnectOAuth2Adapter):
-    """The provider as OIDC_ISSUER names it, and nobody else."""
+    """The provider as OIDC_ISSUER names it, and no other."""
 
     @property
     def openid_config(self) -> dict[str, Any]:

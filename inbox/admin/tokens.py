@@ -15,7 +15,7 @@ from orders.admin.base import DeskAdmin
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(DeskAdmin):
-    """Tokens can be seen and revoked here. Only their owners make them, for themselves: whoever
+    """Tokens can be seen and revoked here. Only their owners make them, for themselves: anyone who
     made one for another person could act in their name."""
 
     list_title = "API tokens"

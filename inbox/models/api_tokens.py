@@ -1,4 +1,4 @@
-"""Tokens with which people's programs use the REST API."""
+"""Tokens for programs that use the REST API on a person's behalf."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
     """Approve an action exactly as it was proposed, signed with a passkey above the limit.
 
-    Whoever approves has just proven who they are: by that signature, or by logging in again.
+    The approver has just proven who they are: by that signature, or by logging in again.
     """
     agent = access.agent_of(request)
     access.get_action(agent, action_id)

@@ -24,7 +24,7 @@ def there(request: HttpRequest, provider_id: str) -> HttpResponse:
 
 @login_not_required
 def back(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Log in whom the provider sent back. 404 if none is configured."""
+    """Log in the person whom the provider sent back. 404 if none is configured."""
     return _run(OAuth2CallbackView, request, provider_id)
 
 

@@ -31,7 +31,7 @@ from orders.shopify_port import Goal, get_gateway
 APPROVAL_WITHIN: Final = timedelta(hours=4)
 # A check that only the caller (a view or an API endpoint) can make, such as whose order it is. It
 # runs under the order's lock, in the transaction that writes the action; a caller that also checks
-# beforehand merely fails sooner.
+# earlier merely fails sooner.
 Guard = Callable[[Order], Refusal | None]
 
 

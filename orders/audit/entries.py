@@ -37,7 +37,7 @@ def record(
 ) -> AuditEntry:
     """Add an entry in the caller's transaction, so it commits together with what it records.
 
-    `actor` is None for the system, or for somebody at a terminal, who is then named. `detail` must
+    `actor` is None for the system, or for someone at a terminal, who is then named. `detail` must
     be plain JSON data without customers' names, addresses or texts: entries can never be changed or
     erased.
     """

@@ -2,7 +2,7 @@
 
 The authenticator signs a challenge, which is the SHA-256 of a document that states exactly what is
 approved. Document, signature and public key are kept in the approval's entry and sealed with it.
-The same checks run when somebody approves and in `audit_verify`, which needs nothing but the log.
+The same checks run when someone approves and in `audit_verify`, which needs nothing but the log.
 """
 
 from __future__ import annotations
