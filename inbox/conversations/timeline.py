@@ -20,8 +20,9 @@ from inbox.models.conversations import conversation_id
 from inbox.outbox import status_text
 from inbox.scopes import EVERYTHING, Scope
 from orders import previews
-from orders.actions import status_texts
-from orders.models import EventKind, OrderEvent
+from orders.actions import approval_steps, status_texts
+from orders.actions.approval_steps import Step
+from orders.models import EventKind, EventSource, OrderAction, OrderEvent
 from orders.money import Money
 
 MESSAGES_A_PAGE: Final = 50
@@ -132,7 +133,7 @@ def thread(
     `since` extends the page back to that message, so that the reader's place stays as new ones
     arrive. `unread_after` extends it to everything the customer wrote after that message, even if
     written long before it arrived; None extends it to what they wrote last. Either way the page
-    has at most 300 messages. Order events are those of the scope's stores. Eight queries at most.
+    has at most 300 messages. Order events are those of the scope's stores. Eleven queries at most.
     """
     messages = conversation.messages.select_related(
         "author", "channel", "handled_by", "sender__contact"
@@ -157,6 +158,7 @@ def thread(
     start = min(start, shown[-1].created_at) if shown else start
     if before is None:
         entries += [_event(e) for e in _events(conversation.contact, since=start, scope=scope)]
+        entries += _approvals(conversation.contact, since=start, scope=scope)
         entries += _late_markers(conversation, shown, has_older=older)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     url = reverse("inbox:conversation", args=[conversation.pk])
@@ -199,9 +201,10 @@ def _count_to_unread(messages: QuerySet[Message], unread_after: int | None) -> i
 
 
 def activity(contact: Contact, *, scope: Scope) -> tuple[ActivityRow, ...]:
-    """Return the latest events of the contact's orders at the scope's stores, newest first.
+    """Return the latest events of the contact's orders at the scope's stores, newest first, with the
+    steps of requests for approval.
 
-    Four queries at most.
+    Eight queries at most.
     """
     orders = identities.orders_of(contact, stores=scope.stores).values("pk")
     events = (
@@ -211,13 +214,19 @@ def activity(contact: Contact, *, scope: Scope) -> tuple[ActivityRow, ...]:
     )
     several = scope.active_stores().count() > 1
     rows = list(events)
-    seen = _seen_origins(rows, scope)
-    return tuple(_activity_row(event, with_store=several, seen=seen) for event in rows)
+    steps = approval_steps.steps_of(identities.orders_of(contact, stores=scope.stores))
+    acted = [event.action for event in rows if event.action]
+    seen = _seen_origins([*acted, *(step.action for step in steps)], scope)
+    shown = [_activity_row(event, with_store=several, seen=seen) for event in rows]
+    shown += [_approval_row(step, with_store=several, seen=seen) for step in reversed(steps)]
+    # Stable, so that of two at the same moment the later one stays on top.
+    shown.sort(key=lambda row: row.occurred_at, reverse=True)
+    return tuple(shown[:ACTIVITY_ROWS])
 
 
-def _seen_origins(events: Iterable[OrderEvent], scope: Scope) -> frozenset[int]:
-    """Return the IDs of the conversations that these events' actions came from, if in the scope."""
-    origins = (event.action.origin for event in events if event.action)
+def _seen_origins(actions: Iterable[OrderAction], scope: Scope) -> frozenset[int]:
+    """Return the IDs of the conversations that these actions came from, if in the scope."""
+    origins = (action.origin for action in actions)
     wanted = {pk for origin in origins if (pk := conversation_id(origin)) is not None}
     if not wanted or scope.teams is None:
         return frozenset(wanted)
@@ -343,6 +352,24 @@ def _event(event: OrderEvent) -> Entry:
     )
 
 
+def _approvals(contact: Contact, *, since: datetime, scope: Scope) -> list[Entry]:
+    orders = identities.orders_of(contact, stores=scope.stores)
+    return [
+        Entry(
+            key=step.key,
+            kind="event",
+            at=step.at,
+            text=" · ".join(
+                part for part in (step.action.order.name, step.title, step.detail) if part
+            ),
+            author=step.actor or str(EventSource.AUTOMATION.label),
+            url=reverse("order:page", args=[step.action.order_id]),
+            event_kind=step.kind,
+        )
+        for step in approval_steps.steps_of(orders, since=since)
+    ]
+
+
 def _actor(event: OrderEvent) -> str:
     if event.actor:
         return event.actor.get_short_name() or event.actor.get_username()
@@ -371,6 +398,26 @@ def _activity_row(event: OrderEvent, *, with_store: bool, seen: Collection[int])
         detail=detail,
         conversation_url=url,
         where=status_texts.where(event.action) if event.action else "",
+    )
+
+
+def _approval_row(step: Step, *, with_store: bool, seen: Collection[int]) -> ActivityRow:
+    order = step.action.order
+    pk = conversation_id(step.action.origin)
+    return ActivityRow(
+        kind=step.kind,
+        label=step.title,
+        occurred_at=step.at,
+        actor=step.actor or str(EventSource.AUTOMATION.label),
+        source=str(EventSource.AGENT.label if step.actor else EventSource.AUTOMATION.label),
+        order_name=f"{order.name} · {order.store}" if with_store else order.name,
+        order_url=reverse("order:page", args=[order.pk]),
+        # The title names it already; at the edge stands only money that moved.
+        amount=None,
+        reason="",
+        detail=step.detail,
+        conversation_url=reverse("inbox:conversation", args=[pk]) if pk in seen else "",
+        where=status_texts.where(step.action),
     )
 
 

@@ -26,8 +26,23 @@ _EVENT_ICONS: Final = {
     "canceled": "ban",
     "refunded": "undo-2",
     "action_failed": "circle-x",
+    "approval_asked": "shield-alert",
+    "approval_given": "user-check",
+    "approval_declined": "circle-x",
+    "approval_lapsed": "alarm-clock",
+    "approval_stale": "refresh-cw",
+    "approval_withdrawn": "undo-2",
 }
-_EVENT_TONES: Final = {"canceled": "critical", "action_failed": "critical", "delivered": "success"}
+_EVENT_TONES: Final = {
+    "canceled": "critical",
+    "action_failed": "critical",
+    "delivered": "success",
+    "approval_asked": "attention",
+    "approval_given": "success",
+    "approval_declined": "critical",
+    "approval_lapsed": "attention",
+    "approval_stale": "attention",
+}
 _PIP_LABELS: Final = {
     "empty": gettext_noop("not started"),
     "half": gettext_noop("partly done"),

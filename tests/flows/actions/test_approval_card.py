@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
@@ -10,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from inbox.models import Campaign, Conversation
 from orders.models import ActionState, Order, OrderAction, Policy
@@ -17,6 +19,7 @@ from practice_store.changes import staff_actions as shop_actions
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, confirmations, review, send_messages
 from tests.support.database import without_triggers
+from tests.support.queues import sweep_actions
 from tests.support.shop import DOMAIN, Shop, work_off
 
 Seen = Callable[[], Order]
@@ -138,3 +141,60 @@ def test_a_request_that_cannot_be_read_is_shown_without_buttons(
     assert "The original request can no longer be read." in shown
     assert "Above the agent’s limit of €10.00." in shown
     assert "Approve €15.00 refund" not in shown
+
+
+# --- What the requester hears ---------------------------------------------------------------------
+def rows(client: Client, conversation: Conversation) -> list[str]:
+    """The rows about the request: in the thread, and the same ones on the contact's page."""
+    thread = client.get(f"/inbox/conversations/{conversation.pk}/thread/").content.decode()
+    found = re.findall(r'id="approval-\d+">.*?<p>(.*?)</p>', thread, re.DOTALL)
+    texts = [unescape(re.sub(r"<[^>]+>", "", row)) for row in found]
+    path = f"/inbox/contacts/{conversation.contact_id}/activity/"
+    activity = unescape(client.get(path).content.decode())
+    for text in texts:
+        assert text.split(" · ")[1] in activity
+    return [text.rsplit(" · ", 1)[0] for text in texts]
+
+
+def test_every_step_is_a_row_in_the_thread_and_on_the_contact(
+    action: OrderAction, sara: User, as_alice: Client, conversation: Conversation
+) -> None:
+    name = action.order.name
+    asked = (
+        f"{name} · Refund €15.00: approval requested · Above the agent’s limit of €10.00. · Alice"
+    )
+    assert rows(as_alice, conversation) == [asked]
+    logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/")
+    assert rows(as_alice, conversation) == [asked, f"{name} · Refund €15.00: approved · Sara"]
+
+
+def test_the_requester_reads_why_it_was_declined(
+    action: OrderAction, sara: User, as_alice: Client, conversation: Conversation
+) -> None:
+    logged_in(sara).post(f"/inbox/decisions/{action.pk}/decline/", {"note": "Ask for a photo."})
+    assert rows(as_alice, conversation)[1:] == [
+        f"{action.order.name} · Refund €15.00: declined · Declined by sara. Ask for a photo. · Sara"
+    ]
+
+
+def test_the_requester_reads_that_it_lapsed(
+    action: OrderAction, as_alice: Client, conversation: Conversation
+) -> None:
+    OrderAction.objects.update(expires_at=timezone.now())
+    sweep_actions()
+    assert rows(as_alice, conversation)[1:] == [
+        f"{action.order.name} · Refund €15.00: not approved in time"
+        " · Nothing was sent. Submit the request again. · Automation"
+    ]
+
+
+def test_the_requester_reads_that_the_order_changed(
+    shop: Shop, action: OrderAction, sara: User, as_alice: Client, conversation: Conversation
+) -> None:
+    placed = next(iter(shop.store.world.shops[DOMAIN].orders.values()))
+    shop.act(lambda c: shop_actions.refund(c, placed, Decimal("3.00")))
+    logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/")
+    [stale] = rows(as_alice, conversation)[1:]
+    assert "not sent because the order changed" in stale
+    assert "€0.00 → €3.00" in stale
+    assert stale.endswith(" · Sara")
