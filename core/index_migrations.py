@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db import transaction
+from django.contrib.postgres.operations import TrigramExtension
+from django.core.management import CommandError
+from django.db import ProgrammingError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
 from django.db.migrations import AddIndex, RemoveIndex
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import Index, Model
 
@@ -100,6 +103,85 @@ def fill(schema_editor: BaseDatabaseSchemaEditor, table: str, change: str, where
             cursor.execute(f"UPDATE {table} SET {change} WHERE id IN ({some})")  # noqa: S608
             if not cursor.rowcount:
                 return
+
+
+class CreateTrigrams(TrigramExtension):
+    """Create PostgreSQL's extension pg_trgm, by whose indexes parts of words are found."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Create it unless it exists. Raises CommandError, with what to do, without the right."""
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        except ProgrammingError as error:
+            name = schema_editor.connection.settings_dict["NAME"]
+            raise CommandError(
+                f"This role may not create the extension pg_trgm ({error}). As an administrator "
+                f'of PostgreSQL, run CREATE EXTENSION pg_trgm; in the database "{name}", then '
+                "migrate again. On Debian and Ubuntu it comes with the package postgresql-contrib."
+            ) from error
+
+    def database_backwards(self, *args: object) -> None:
+        """Keep it: it may have been there before."""
+
+
+class AddTrigramIndex(Operation):
+    """Build an index for LIKE '%part%' without locking the table; nothing on other databases.
+
+    `expression` is the SQL of what is searched, as Django writes it for `icontains`. The index isn't
+    part of the models, since other databases have no such thing.
+    """
+
+    reduces_to_sql = False
+
+    def __init__(self, name: str, table: str, expression: str, where: str = "") -> None:
+        self.name, self.table, self.expression, self.where = name, table, expression, where
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Change nothing in the models."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Build it, in place of what an interrupted build left behind."""
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        valid = _is_valid(schema_editor.connection, self.name)
+        if valid:
+            return
+        if valid is False:
+            _drop(schema_editor, self.name)
+        # fastupdate would keep new rows in a list that every search reads through.
+        statement = (
+            f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} "
+            f"USING gin ({self.expression} gin_trgm_ops) WITH (fastupdate = off)"
+        )
+        where = f" WHERE {self.where}" if self.where else ""
+        _without_lock_timeout(schema_editor, statement + where)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Remove it."""
+        if schema_editor.connection.vendor == "postgresql":
+            _drop(schema_editor, self.name)
+
+    def describe(self) -> str:
+        """Describe the operation, for the output of `migrate`."""
+        return f"Create trigram index {self.name} on {self.table}"
 
 
 def _build(editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:

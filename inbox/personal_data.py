@@ -410,27 +410,32 @@ REGISTRY.wipers |= {
 
 
 def _in_contact(orders: Sequence[Order], since: datetime) -> set[int]:
-    recent = Conversation.objects.filter(last_message_at__gte=since)
-    found = set()
-    for order in orders:
-        contacts = identities.contacts_of(order)
-        if contacts and recent.filter(contact__in=contacts).exists():
-            found.add(order.pk)
-    return found
+    contacts = identities.contacts_of_each(orders)
+    recent = Conversation.objects.filter(
+        last_message_at__gte=since, contact__in={pk for ids in contacts for pk in ids}
+    )
+    talking = set(recent.values_list("contact_id", flat=True))
+    return {
+        order.pk for order, ids in zip(orders, contacts, strict=True) if not talking.isdisjoint(ids)
+    }
 
 
 CONTACT_CHECKS.append(_in_contact)
 
 
-def _quiet_contacts(cutoff: datetime) -> Rows:
-    talks = Conversation.objects.filter(contact=OuterRef("pk"))
-    joined = Participant.objects.filter(contact=OuterRef("pk"))
-    return Contact.objects.filter(~Exists(talks), ~Exists(joined), created_at__lt=cutoff)
+def _talking(contacts: Sequence[Contact], cutoff: datetime) -> set[object]:
+    """Return the IDs of the contacts who have a conversation or take part in one."""
+    ids = [contact.pk for contact in contacts]
+    found: set[object] = set()
+    for model in (Conversation, Participant):
+        rows = model._default_manager.filter(contact__in=ids)
+        found.update(rows.values_list("contact_id", flat=True))
+    return found
 
 
-def _quiet_conversations(cutoff: datetime) -> Rows:
-    messages = Message.objects.filter(conversation=OuterRef("pk"))
-    return Conversation.objects.filter(~Exists(messages), last_message_at__lt=cutoff)
+def _with_messages(conversations: Sequence[Conversation], cutoff: datetime) -> set[object]:
+    rows = Message.objects.filter(conversation__in=[found.pk for found in conversations])
+    return set(rows.values_list("conversation_id", flat=True))
 
 
 def _delete(rows: Sequence[models.Model]) -> int:
@@ -460,6 +465,7 @@ register(
         setting=_MONTHS,
         due=lambda cutoff: Message.objects.filter(created_at__lt=cutoff),
         apply=_delete_messages,
+        by="created_at",
     ),
     Rule(
         name="drafts",
@@ -472,15 +478,31 @@ register(
         setting="RETENTION_VIEWS_DAYS",
         due=lambda cutoff: CustomerView.objects.filter(hour__lt=cutoff),
         apply=_delete,
+        by="hour",
     ),
     Rule(
         name="campaign messages",
         setting=_MONTHS,
         due=_old_campaign_messages,
         apply=CAMPAIGN_MESSAGES.mask,
+        by="created_at",
     ),
-    Rule(name="conversations", setting=_MONTHS, due=_quiet_conversations, apply=_delete),
-    Rule(name="contacts", setting=_MONTHS, due=_quiet_contacts, apply=_delete),
+    Rule(
+        name="conversations",
+        setting=_MONTHS,
+        due=lambda cutoff: Conversation.objects.filter(last_message_at__lt=cutoff),
+        apply=_delete,
+        spared=_with_messages,
+        by="last_message_at",
+    ),
+    Rule(
+        name="contacts",
+        setting=_MONTHS,
+        due=lambda cutoff: Contact.objects.filter(created_at__lt=cutoff),
+        apply=_delete,
+        spared=_talking,
+        by="created_at",
+    ),
 )
 
 _TEMPLATE = "a text with placeholders, written before any customer"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django.urls import reverse
 
 from core.dashboard import (
@@ -75,7 +75,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Yield the webhook, drift and connection metrics. Five queries.
+    """Yield the webhook, drift and connection metrics. Six queries.
 
     The tallies only ever grow, so their sums are counters.
     """
@@ -86,11 +86,11 @@ def metrics(now: datetime) -> Iterator[Metric]:
         kind="counter",
         samples=tuple(Sample(sums[name] or 0, {"answer": name}) for name in _ANSWERS),
     )
-    events = WebhookEvent.objects.aggregate(
-        waiting=Count("pk", filter=Q(state=EventState.WAITING)),
-        dead=Count("pk", filter=Q(state=EventState.DEAD)),
-        oldest=Min("received_at", filter=Q(state=EventState.WAITING)),
+    # One query for each state: each has an index of its own, and the other rows pile up.
+    events = WebhookEvent.objects.filter(state=EventState.WAITING).aggregate(
+        waiting=Count("pk"), oldest=Min("received_at")
     )
+    events["dead"] = WebhookEvent.objects.filter(state=EventState.DEAD).count()
     yield Metric(
         name="agent_inbox_webhook_events",
         help="Stored webhooks not processed yet, by state. A dead one needs review.",

@@ -134,6 +134,7 @@ register(
         setting="RETENTION_WEBHOOK_BODY_DAYS",
         due=_old_bodies,
         apply=lambda rows: BODIES.mask(rows),
+        by="received_at",
     )
 )
 

@@ -68,6 +68,12 @@ class CampaignMessage(Outbox):
             ),
         ]
         indexes = [
+            # Retention: those that still hold a text or an address.
+            models.Index(
+                fields=["created_at", "id"],
+                condition=~Q(recipient="", subject="", body="", error=""),
+                name="inbox_campaign_age",
+            ),
             # sweep_outbox.
             models.Index(
                 fields=["next_attempt_at"],

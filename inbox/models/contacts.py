@@ -26,8 +26,11 @@ class Contact(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        # Searching the conversation list by name.
-        indexes = [models.Index(fields=["name"], name="inbox_contact_by_name")]
+        indexes = [
+            models.Index(fields=["name"], name="inbox_contact_by_name"),
+            # Retention.
+            models.Index(fields=["created_at", "id"], name="inbox_contact_age"),
+        ]
 
     def __str__(self) -> str:
         return self.shown_name
@@ -107,6 +110,12 @@ class Identity(models.Model):
                 | ~Q(value__startswith="gid:")
                 | Q(removed_at__isnull=False),
                 name="inbox_identity_names_its_store",
+            ),
+        ]
+        indexes = [
+            # Whose an order is, removed identities included; and searches by the beginning.
+            models.Index(
+                fields=["value"], opclasses=["varchar_pattern_ops"], name="inbox_identity_by_value"
             ),
         ]
 

@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.keyset import rows_before
 from inbox.models.channels import Channel
 from inbox.models.contacts import Contact
 from inbox.models.teams import Team
@@ -61,10 +62,7 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def before(self, at: datetime, pk: int) -> Self:
         """Rows that follow this position when sorted newest first (keyset pagination)."""
-        # What the first condition says follows from the others, but lets an index begin there.
-        return self.filter(
-            Q(last_message_at__lt=at) | Q(last_message_at=at, pk__lt=pk), last_message_at__lte=at
-        )
+        return self.filter(rows_before(("last_message_at", "pk"), (at, pk)))
 
     def newest_first(self) -> Self:
         """The order of the list, with the ID as tie-breaker, as `before` expects it."""
@@ -188,6 +186,8 @@ class Conversation(models.Model):
             models.Index(
                 fields=["channel"], condition=Q(team__isnull=True), name="inbox_without_team"
             ),
+            # Searches, the admin's list and retention, whatever the state.
+            models.Index(fields=["-last_message_at", "-id"], name="inbox_newest"),
             # sweep_snoozed.
             models.Index(
                 fields=["snoozed_until"],
@@ -399,6 +399,8 @@ class Message(Outbox):
         indexes = [
             # The thread, newest first.
             models.Index(fields=["conversation", "-created_at", "-id"], name="inbox_thread"),
+            # Retention.
+            models.Index(fields=["created_at", "id"], name="inbox_message_age"),
             # Unread messages of an agent (inbox.read_marks).
             models.Index(
                 fields=["conversation", "id"],

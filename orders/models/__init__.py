@@ -17,7 +17,7 @@ from orders.models.actions import (
 )
 from orders.models.audit import AuditEntry, AuditKind, AuditScan, AuditSeal
 from orders.models.checkouts import Checkout
-from orders.models.customers import Customer
+from orders.models.customers import IS_NAMED, Customer
 from orders.models.events import REFUNDED_KEY, EventKind, EventSource, OrderEvent
 from orders.models.orders import (
     Order,
@@ -26,6 +26,7 @@ from orders.models.orders import (
     OrderRefund,
     OrderTracking,
     OrderTransaction,
+    tracking_key,
 )
 from orders.models.policies import CancelRule, Policy, RefundBudget
 from orders.models.privacy import (
@@ -34,12 +35,14 @@ from orders.models.privacy import (
     PrivacyState,
     RedactedIdentity,
     RedactedKind,
+    RetentionPosition,
 )
 from orders.models.stores import Store
 from orders.models.versions import OrderVersion
 
 __all__ = [
     "ACTIVE_STATES",
+    "IS_NAMED",
     "MARKER_BEGINS",
     "NOTHING_DONE_STATES",
     "REFUNDED_KEY",
@@ -77,7 +80,9 @@ __all__ = [
     "RedactedKind",
     "RefundBudget",
     "RefundMethod",
+    "RetentionPosition",
     "Returned",
     "Store",
     "has_marker",
+    "tracking_key",
 ]

@@ -386,6 +386,12 @@ class OrderAction(models.Model):
                 condition=Q(state__in=ACTIVE_STATES),
                 name="orders_action_due",
             ),
+            # The admin's list, newest first.
+            models.Index(fields=["-requested_at", "-id"], name="orders_action_newest"),
+            # Everyone's refunds of the last day, as each person's below.
+            models.Index(fields=["sent_at"], name="orders_action_sent"),
+            models.Index(fields=["step_last_sent_at"], name="orders_action_last_sent"),
+            models.Index(fields=["settled_at"], name="orders_action_settled"),
             # A person's refunds of the last day, for their budget: looked up by first and by last
             # send.
             models.Index(fields=["requested_by", "sent_at"], name="orders_action_spent"),

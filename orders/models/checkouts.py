@@ -61,6 +61,12 @@ class Checkout(models.Model):
             ),
             # Checkouts that were never read from Shopify.
             models.Index(fields=["id"], condition=Q(read_at=None), name="orders_checkout_unread"),
+            # Retention: checkouts that aren't masked yet.
+            models.Index(
+                fields=["active_at", "id"],
+                condition=~Q(name="", email="", phone=""),
+                name="orders_checkout_age",
+            ),
             # Audiences: how many checkouts a customer started.
             models.Index(
                 fields=["store", "customer_gid", "started_at"],

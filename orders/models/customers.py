@@ -7,7 +7,7 @@ facts.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -19,6 +19,9 @@ from core.leases import (
 from orders.models.freshness import dirty_column
 from orders.models.stores import Store
 from orders.money import Money
+
+# A customer whose row still holds personal data.
+IS_NAMED: Final = ~Q(name="", email="", phone="", locale="", tags=[], note="")
 
 
 class CustomerQuerySet(models.QuerySet["Customer"]):
@@ -96,6 +99,10 @@ class Customer(models.Model):
             # Matching a contact: by email (stored in lower case) or phone.
             models.Index(fields=["email"], condition=~Q(email=""), name="orders_customer_email"),
             models.Index(fields=["phone"], condition=~Q(phone=""), name="orders_customer_phone"),
+            # Retention: customers who aren't masked yet.
+            models.Index(
+                fields=["shop_updated_at", "id"], condition=IS_NAMED, name="orders_customer_age"
+            ),
             # sweep_dirty_customers: customers to be read again.
             models.Index(
                 fields=["store", "fetch_after", "id"],

@@ -110,6 +110,14 @@ class OrderEvent(models.Model):
         ]
         indexes = [
             models.Index(fields=["order", "-occurred_at"], name="orders_event_timeline"),
+            # The admin's list, newest first.
+            models.Index(fields=["-occurred_at", "-id"], name="orders_event_newest"),
+            # Reports of money.
+            models.Index(
+                fields=["occurred_at"],
+                condition=Q(kind__in=[EventKind.REFUNDED, EventKind.CANCELED]),
+                name="orders_event_money",
+            ),
             # Campaigns: events still to be processed.
             models.Index(
                 fields=["id"], condition=Q(announced_at=None), name="orders_event_unannounced"

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Replace, Upper
 
 from core.leases import (
     is_due,
@@ -32,6 +33,12 @@ from orders.snapshot import OrderSnapshot, decode
 def money_field(**options: Any) -> models.DecimalField[Any, Any]:
     """A field for Shopify's amounts: up to 15 digits before the decimal point, 4 after it."""
     return models.DecimalField(max_digits=19, decimal_places=4, **options)
+
+
+# A canceled order whose money is still with the shop, without a decision to keep all of it.
+HOLDS_MONEY: Final = Q(cancelled_at__isnull=False, net_payment__gt=0) & (
+    Q(kept=None) | Q(kept__lt=F("net_payment")) | Q(kept__gt=F("net_payment"))
+)
 
 
 class OrderQuerySet(models.QuerySet["Order"]):
@@ -98,8 +105,7 @@ class OrderQuerySet(models.QuerySet["Order"]):
 
     def with_money_held(self) -> Self:
         """Canceled orders whose money is still with the shop without a decision to keep it."""
-        held = self.filter(cancelled_at__isnull=False, net_payment__gt=0)
-        return held.exclude(kept=F("net_payment"), kept__isnull=False)
+        return self.filter(HOLDS_MONEY, deleted_at=None)
 
     def open_and_partial(self) -> Self:
         """Open orders that a back-fill stored incompletely; agents are likely to need these."""
@@ -214,6 +220,21 @@ class Order(models.Model):
                 condition=Q(is_partial=True, closed_at=None),
                 name="orders_partial_open",
             ),
+            # The admin's list, newest first.
+            models.Index(fields=["-placed_at", "-id"], name="orders_newest"),
+            # The decisions page and the overview, in the order of the list: PostgreSQL expects far
+            # more rows than there are, and would sort all orders instead.
+            models.Index(
+                fields=["cancelled_at", "id"],
+                condition=HOLDS_MONEY & Q(deleted_at=None),
+                name="orders_money_held",
+            ),
+            # Retention: orders whose personal data isn't masked yet.
+            models.Index(
+                fields=["shop_updated_at", "id"],
+                condition=Q(masked_at=None) & ~Q(document=""),
+                name="orders_unmasked_age",
+            ),
             # sweep_dirty_orders: orders to be read again.
             models.Index(
                 fields=["store", "fetch_after", "id"],
@@ -294,6 +315,33 @@ class OrderFulfillment(OrderPart):
     delivered_at = models.DateTimeField(null=True)
 
 
+# Tracking numbers are printed in groups, and read out in any case.
+_GROUPED_BY: Final = (" ", "-")
+
+
+def tracking_key(number: str) -> str:
+    """Return a tracking number in upper case without spaces and hyphens."""
+    for mark in _GROUPED_BY:
+        number = number.replace(mark, "")
+    return number.upper()
+
+
+def _tracking_key_column() -> Upper:
+    """The same, computed by the database."""
+    plain: Any = F("number")
+    for mark in _GROUPED_BY:
+        plain = Replace(plain, Value(mark), Value(""))
+    return Upper(plain)
+
+
+class OrderTrackingQuerySet(models.QuerySet["OrderTracking"]):
+    """Filters for searching."""
+
+    def keyed(self, key: str) -> Self:
+        """Tracking numbers with this `tracking_key`."""
+        return self.alias(key=_tracking_key_column()).filter(key=key)
+
+
 class OrderTracking(models.Model):
     """A tracking number, by which an order can be found."""
 
@@ -303,8 +351,10 @@ class OrderTracking(models.Model):
     company = models.CharField(max_length=255, blank=True)
     url = models.TextField(blank=True)
 
+    objects = OrderTrackingQuerySet.as_manager()
+
     class Meta:
-        indexes = [models.Index(fields=["number"], name="orders_by_tracking_number")]
+        indexes = [models.Index(_tracking_key_column(), name="orders_by_tracking_key")]
 
     def __str__(self) -> str:
         return self.number
@@ -344,3 +394,11 @@ class OrderRefund(OrderPart):
     action = models.OneToOneField(
         "orders.OrderAction", models.SET_NULL, null=True, related_name="booked_refund"
     )
+
+    class Meta(OrderPart.Meta):
+        indexes = [
+            # The decisions page, oldest first.
+            models.Index(
+                fields=["refunded_at", "id"], condition=Q(failed__gt=0), name="orders_refund_failed"
+            )
+        ]

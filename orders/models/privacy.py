@@ -17,6 +17,20 @@ from core.encryption import SealedTextField
 from orders.models.stores import Store
 
 
+class RetentionPosition(models.Model):
+    """Where the hourly run of one retention rule stopped, and the next one goes on.
+
+    Losing it only makes that run begin again.
+    """
+
+    rule = models.CharField(max_length=60, primary_key=True)
+    at = models.DateTimeField(null=True, help_text="How old the last row was.")
+    key = models.BigIntegerField(help_text="The ID of the last row.")
+
+    def __str__(self) -> str:
+        return f"{self.rule} from {self.key} on"
+
+
 class PrivacyKind(models.TextChoices):
     """Shopify's three mandatory compliance webhooks."""
 

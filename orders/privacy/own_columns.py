@@ -289,6 +289,7 @@ REGISTRY.declare(
     evidence="counts and keyed hashes",
 )
 REGISTRY.declare("orders.RedactedIdentity", digest="a keyed hash")
+REGISTRY.declare("orders.RetentionPosition", rule="defined in code")
 REGISTRY.add(
     Holding(
         model=User,

@@ -91,6 +91,12 @@ class WebhookEvent(models.Model):
             models.Index(
                 fields=["topic"], condition=Q(state=EventState.DEAD), name="shopify_event_dead"
             ),
+            # Retention: processed events that still have a body. A new row doesn't enter it.
+            models.Index(
+                fields=["received_at", "id"],
+                condition=~Q(state=EventState.WAITING) & ~Q(body=b"", error=""),
+                name="shopify_event_age",
+            ),
             # The balance page: events per hour.
             models.Index(fields=["received_at"], name="shopify_event_received"),
         ]
