@@ -9,7 +9,6 @@ from collections import Counter
 from functools import partial
 from typing import Any, Final
 
-from django.db.models import QuerySet
 from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -156,16 +155,16 @@ class Orders(Endpoint):
         responses=FoundOut,
     )
     def get(self, request: Request) -> Response:
-        """Find orders in your stores by number, ID, email, phone, or tracking number."""
+        """Find orders in your stores by number, ID, email, phone, tracking number, or name."""
         words = request.query_params.get("q", "")
         if not search.clean(words):
             return problem(
                 "invalid",
-                "Pass q: an order number, ID, email, phone, or tracking number.",
+                "Pass q: an order number, ID, email, phone, tracking number, or a customer's name.",
                 code=400,
             )
-        found = _within(request, search.find(words, scope=scope_of(request.user)))
-        rows = [_brief(order) for order in found[: search.AT_MOST]]
+        among = scope_of(request.user).orders().at(authentication.stores_of(request))
+        rows = [_brief(order) for order in search.find(words, among=among)]
         return Response({"results": rows})
 
 
@@ -335,12 +334,6 @@ def _not_approvable(error: StalePreview) -> Refusal:
         reason = _("The order changed. Submit the request again.")
         return Refusal("stale", reason, str(error))
     return Refusal(error.outcome, status_texts.label(error.outcome), str(error))
-
-
-def _within(request: Request, orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Limit orders to the stores of the request's token."""
-    stores = authentication.stores_of(request)
-    return orders if stores is None else orders.filter(store__in=stores)
 
 
 def _order(request: Request, order_id: int) -> Order:

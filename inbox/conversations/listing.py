@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from inbox import (
@@ -16,11 +16,10 @@ from inbox import (
     read_marks,
 )
 from inbox.accounts.roles import Agent
-from inbox.contacts import identities
-from inbox.conversations import drafts
-from inbox.models import Claim, Conversation, ConversationState, Identity, IdentityKind
+from inbox.conversations import drafts, search
+from inbox.models import Conversation, ConversationState
 from inbox.models.conversations import ConversationQuerySet
-from inbox.scopes import Scope, scope_of
+from inbox.scopes import scope_of
 from orders.panels.filters import (
     moment,
     number,
@@ -78,32 +77,32 @@ def conversation_list(
     here = reverse("inbox:list")
     at, _, pk = after.partition("~")
     edge, last = moment(at), number(pk)
+    place = (edge, last) if edge is not None and last is not None else None
+    if place is None:
+        after = ""
 
     def wanted(rows: ConversationQuerySet) -> ConversationQuerySet:
-        if not query:
-            rows = rows.in_state(state)
-            if scope == "mine":
-                rows = rows.filter(assignee_id=agent.pk)
-            elif scope == "unassigned":
-                rows = rows.filter(assignee=None)
-        return rows if edge is None or last is None else rows.before(edge, last)
+        rows = rows.in_state(state)
+        if scope == "mine":
+            rows = rows.filter(assignee_id=agent.pk)
+        elif scope == "unassigned":
+            rows = rows.filter(assignee=None)
+        return rows if place is None else rows.before(*place)
 
     rows = access.conversations_for(agent)
-    if query:
-        rows = _search(rows, query, scope_of(agent))
-    if edge is None or last is None:
-        after = ""
     teams = scope_of(agent).teams or ()
-    if len(teams) > 1 and not query and scope != "mine":
-        found = rows.filter(pk__in=_newest_of_each(teams, wanted))
+    if query:
+        page = search.page(rows, query, scope=scope_of(agent), after=place, size=PAGE)
+    elif len(teams) > 1 and scope != "mine":
+        newest = rows.filter(pk__in=_newest_of_each(teams, wanted))
+        page = search.first(newest, after=None, size=PAGE)
     else:
-        found = wanted(rows)  # type: ignore[arg-type]
-    page = list(found.newest_first()[: PAGE + 1])  # type: ignore[attr-defined]
-    shown = page[:PAGE]
+        page = search.first(wanted(rows), after=None, size=PAGE)  # type: ignore[arg-type]
+    shown = page.rows
     unread = read_marks.unread_among(agent, shown)
     next_url = ""
-    if len(page) > PAGE:
-        mark = f"{shown[-1].last_message_at.isoformat()}~{shown[-1].pk}"
+    if page.further is not None:
+        mark = f"{page.further[0].isoformat()}~{page.further[1]}"
         next_url = f"{here}?{urlencode(params | {'after': mark})}"
     begun = drafts.begun_in(agent, [conversation.pk for conversation in shown])
     return ConversationList(
@@ -140,22 +139,6 @@ def _newest_of_each(
         for each in newest
     ]
     return parts[0].union(*parts[1:], all=True)
-
-
-def _search(rows: QuerySet[Conversation], query: str, scope: Scope) -> QuerySet[Conversation]:
-    """Filter by contact name, email, phone, or the number of one of the contact's orders."""
-    match = Q(contact__name__icontains=query)
-    people = Identity.objects.active().filter(
-        kind__in=[IdentityKind.EMAIL, IdentityKind.PHONE], value__icontains=query.lower()
-    )
-    match |= Q(contact__in=people.values("contact"))
-    # Unproven addresses find the conversation, though they never find orders.
-    claims = Claim.objects.understood().filter(value__icontains=query.lower())
-    match |= Q(contact__in=claims.values("contact"))
-    # Ownership by the same rule as in the panel beside the conversation.
-    orders = list(scope.orders().named(query).values_list("pk", flat=True)[:PAGE])
-    owners = identities.contacts_of_many(orders) if orders else []
-    return rows.filter(match | Q(contact__in=owners))
 
 
 def _row(conversation: Conversation, *, is_unread: bool, has_draft: bool) -> ConversationRow:

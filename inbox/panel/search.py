@@ -1,13 +1,12 @@
-"""Order search across stores, for the page and the API: exact keys only, all of them indexed."""
+"""Order search across stores, for the page and the API (orders.search)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from inbox import (
@@ -16,14 +15,15 @@ from inbox import (
 )
 from inbox.accounts.roles import Agent
 from inbox.contacts import identities
-from inbox.scopes import Scope, scope_of
+from inbox.scopes import scope_of
 from orders import panels
-from orders.models import Order, OrderTracking
+from orders import search as order_search
+from orders.models import Order
+from orders.models.orders import OrderQuerySet
 from orders.money import Money
 from orders.statuses.badges import Badge
 
 AT_MOST: Final = 20
-_GID: Final = "gid://shopify/Order/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,26 +41,17 @@ class FoundOrder:
     conversation_id: int | None
 
 
-def find(query: str, *, scope: Scope) -> QuerySet[Order]:
-    """Find orders of a scope by name, with or without the store's prefix and suffix (#1043, 1043,
-    EN1043-DE), Shopify ID, email, phone or tracking number; newest first. An empty query finds
-    nothing."""
+def find(query: str, *, among: OrderQuerySet) -> list[Order]:
+    """Find orders by name, with or without the store's prefix and suffix (#1043, 1043, EN1043-DE),
+    Shopify ID, email, phone, tracking number or customer's name; at most AT_MOST, the surest first.
+
+    `among` are the orders that may be found. An empty query finds nothing."""
     query = clean(query)
     if not query:
-        return Order.objects.none()
-    # One index lookup each: OR-ing them together would scan the whole table.
-    lookups: list[QuerySet[Any, Any]] = [Order.objects.named(query).values("pk")]
-    lookups.append(OrderTracking.objects.filter(number=query).values("order"))
-    number = query.removeprefix(_GID)
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        lookups.append(Order.objects.filter(legacy_id=int(number)).values("pk"))
-    if email := normalization.email(query):
-        lookups.append(Order.objects.filter(email=email).values("pk"))
-    if phone := normalization.phone(query):
-        lookups.append(Order.objects.filter(phone=phone).values("pk"))
-    first, *others = (lookup.order_by() for lookup in lookups)
-    found = scope.orders().filter(pk__in=first.union(*others)).select_related("store")
-    return found.order_by("-placed_at", "-pk")
+        return []
+    email = normalization.email(query)
+    phone = "" if email else normalization.phone(query)
+    return order_search.find(query, among=among, email=email, phone=phone, at_most=AT_MOST)
 
 
 def clean(query: str) -> str:
@@ -71,7 +62,7 @@ def clean(query: str) -> str:
 def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
     """Return the first orders found, and whether there are several stores to tell apart."""
     scope = scope_of(agent)
-    orders = list(find(query, scope=scope)[:AT_MOST])
+    orders = find(query, among=scope.orders())
     cards = panels.order_cards(orders, acting=None, now=timezone.now())
     conversations = _conversations(agent, orders)
     found = tuple(

@@ -1,12 +1,19 @@
-"""Searching the inbox by order number finds the conversations of the order's customer."""
+"""Searching the inbox finds conversations by their customer, and by an order of theirs."""
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from inbox.contacts import identities
-from inbox.models import Conversation, Identity, IdentityKind
+from inbox.contacts import search as contact_search
+from inbox.conversations import listing, search
+from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind
 from orders.models import Order, Store
 from orders.snapshot import encode
 from tests.support import snapshots
@@ -73,3 +80,66 @@ def test_another_customers_order_number_finds_no_conversation(
     )
     assert identities.contacts_of(order) == []
     assert not finds(as_alice, "#1043")
+
+
+def person(channel: Channel, name: str, **addresses: str) -> Conversation:
+    contact = Contact.objects.create(name=name)
+    for kind, value in addresses.items():
+        Identity.objects.create(contact=contact, kind=kind, value=value)
+    return Conversation.objects.create(contact=contact, channel=channel, external_id=name)
+
+
+def found(client: Client, words: str, **more: str) -> list[str]:
+    page = client.get("/inbox/", {"scope": "all", "q": words} | more).content.decode()
+    return re.findall(r'class="conversation-row.*?<bdi[^>]*>(.*?)</bdi>', page, re.DOTALL)
+
+
+def test_people_are_found_by_words_of_their_names_and_by_their_addresses(
+    as_alice: Client, channel: Channel
+) -> None:
+    Store.objects.create(domain="demo.myshopify.com", country="DE")
+    person(channel, "Anna Lindqvist", email="anna.l@example.com", phone="+4915112345678")
+    other = person(channel, "Li Wei", email="wei@example.org")
+    for words in (
+        "lindq",
+        "lindqvist anna",
+        "anna.l@example.com",
+        "anna.l@example.co",
+        "anna.l",
+        ".l@example.c",
+        "+49 151 12345678",
+        "0151 12345678",
+        "12345",
+    ):
+        assert found(as_alice, words) == ["Anna Lindqvist"], words
+    assert found(as_alice, "Li W") == ["Li Wei"]
+    assert found(as_alice, "li") == ["Li Wei"]
+    assert found(as_alice, "anna wei") == found(as_alice, "anna.x@example.com") == []
+    Claim.objects.create(contact=other.contact, kind="email", value="said@example.com")
+    assert found(as_alice, "said@example.com") == found(as_alice, "said@ex") == ["Li Wei"]
+    Identity.objects.filter(value="wei@example.org").update(removed_at=timezone.now())
+    assert found(as_alice, "wei@example.org") == []
+
+
+def test_a_frequent_name_is_paged_through_by_the_newest(
+    as_alice: Client, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found in steps among the newest conversations, none twice and none left out."""
+    monkeypatch.setattr(contact_search, "AT_MOST", 3)
+    monkeypatch.setattr(search, "_STEP", 4)
+    monkeypatch.setattr(search, "_LOOKED_AMONG", 8)
+    monkeypatch.setattr(listing, "PAGE", 3)
+    now = timezone.now()
+    for n in range(20):
+        made = person(channel, f"Jane {n}" if n % 4 else f"Max {n}")
+        Conversation.objects.filter(pk=made.pk).update(last_message_at=now - timedelta(hours=n))
+    seen: list[str] = []
+    after = ""
+    for _page in range(20):
+        page = as_alice.get("/inbox/", {"scope": "all", "q": "jane", "after": after})
+        seen += found(as_alice, "jane", after=after)
+        further = page.context["list"].next_url
+        if not further:
+            break
+        after = parse_qs(urlsplit(further).query)["after"][0]
+    assert seen == [f"Jane {n}" for n in range(20) if n % 4]
