@@ -179,9 +179,8 @@ class CampaignMessageAdmin(ReadOnlyAdmin):
         "next_attempt_at": "When the next attempt is due.",
     }
     search_fields = ["campaign__name", "event__order__name"]
-    date_hierarchy = "created_at"
     list_display = ["campaign", "about", "via", "state", "reason", "delivery_state", "created_at"]
-    list_filter = ["state", "via", "delivery_state", "campaign"]
+    list_filter = ["state", "via", "delivery_state", "campaign", "created_at"]
     list_select_related = ["campaign", "event__order", "checkout"]
 
     @admin.display(description="about")

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.db import models, transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from inbox.accounts import roles
+from inbox.contacts import search
 from inbox.models import Contact, Conversation, Identity
+from inbox.scopes import admin_scope
 from orders import audit
 from orders.admin.base import (
     DeskAdmin,
@@ -25,6 +28,12 @@ if TYPE_CHECKING:
     StackedInline = admin.StackedInline[Any, Any]
 else:
     StackedInline = admin.StackedInline
+
+
+def _people(request: HttpRequest, words: str) -> frozenset[int]:
+    """Return the IDs of the contacts that a search finds; of a frequent name, some."""
+    found = search.find(words, scope=admin_scope(request.user))
+    return found.ids | search.some_named(found.names)
 
 
 class LinkedToTheInbox(DeskAdmin):
@@ -87,8 +96,17 @@ class ContactAdmin(LinkedToTheInbox):
                     because="administration",
                 )
 
-    search_fields = ["name", "identities__value"]
+    search_fields = ["name"]
+    search_help_text = "Name, email, phone, or order number"
     inlines = [IdentityInline]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Contact], search_term: str
+    ) -> tuple[QuerySet[Contact], bool]:
+        """Search as the inbox does, by indexes."""
+        if not (words := search_term.strip()):
+            return queryset, False
+        return queryset.filter(pk__in=_people(request, words)), False
 
     @admin.display(description="In the inbox")
     def in_the_inbox(self, contact: Contact) -> SafeString | str:
@@ -119,10 +137,11 @@ class ConversationAdmin(LinkedToTheInbox):
     }
     readonly_fields = ["in_the_inbox", "channel", "team", "created_at"]
     list_display = ["contact", "channel", "team", "state", "assignee", "last_message_at"]
-    list_filter = ["state", "team", "channel", "assignee"]
-    search_fields = ["contact__name", "contact__identities__value"]
+    list_filter = ["state", "team", "channel", "assignee", "last_message_at"]
+    ordering = ["-last_message_at", "-pk"]
+    search_fields = ["contact__name"]
+    search_help_text = "Name, email, phone, or order number"
     list_select_related = ["contact", "channel", "team", "assignee"]
-    date_hierarchy = "last_message_at"
     fieldsets = [
         (
             "Conversation",
@@ -131,6 +150,14 @@ class ConversationAdmin(LinkedToTheInbox):
         ("Assignment", {"fields": ["assignee", "state", "snoozed_until"]}),
     ]
     raw_id_fields = ["contact"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str
+    ) -> tuple[QuerySet[Conversation], bool]:
+        """Search as the inbox does, by indexes."""
+        if not (words := search_term.strip()):
+            return queryset, False
+        return queryset.filter(contact__in=_people(request, words)), False
 
     @admin.display(description="In the inbox")
     def in_the_inbox(self, conversation: Conversation) -> SafeString | str:

@@ -20,7 +20,6 @@ class CustomerViewAdmin(ReadOnlyAdmin):
     )
     list_empty = "No one has opened a customer yet."
     list_display = ["viewed_at", "viewer", "kind", "number"]
-    list_filter = ["kind", "viewer"]
+    list_filter = ["kind", "viewer", "hour"]
     list_select_related = ["viewer"]
     search_fields = ["=number"]
-    date_hierarchy = "hour"

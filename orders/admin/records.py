@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -20,9 +20,11 @@ from django.utils.safestring import SafeString
 
 from core import csv_export
 from core.dashboard import DESK
+from core.email_and_phone import email_key, normal_phone
 from orders import (
     audit,
     previews,
+    search,
 )
 from orders.actions import status_texts
 from orders.admin.base import (
@@ -36,6 +38,13 @@ from orders.admin.base import (
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, OrderEvent, Store
 from orders.statuses import badges
 from orders.statuses.payment_labels import readable
+
+# More results than this need better words.
+_FOUND: Final = 100
+
+
+def _orders_named(words: str) -> list[int]:
+    return search.find_by_number(words, among=Order.objects.all(), at_most=_FOUND)
 
 
 @admin.register(Store)
@@ -160,10 +169,11 @@ class OrderAdmin(ReadOnlyAdmin):
         ("financial_status", StatusFilter),
         ("fulfillment_status", StatusFilter),
         "is_test",
+        "placed_at",
     ]
-    search_fields = ["name", "name_key", "=number", "legacy_id", "email", "trackings__number"]
+    search_fields = ["name"]
+    search_help_text = "Number, ID, email, phone, tracking number, or customer's name"
     list_select_related = ["store"]
-    date_hierarchy = "placed_at"
     fieldsets = [
         ("Order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
         (
@@ -232,6 +242,22 @@ class OrderAdmin(ReadOnlyAdmin):
         "gid": "Shopify's ID for it.",
     }
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """Search as the inbox does, by indexes."""
+        if not search_term.strip():
+            return queryset, False
+        words = search_term.strip()
+        found = search.find(
+            words,
+            among=Order.objects.all(),
+            email=email_key(words) if "@" in words else "",
+            phone=normal_phone(words),
+            at_most=_FOUND,
+        )
+        return queryset.filter(pk__in=[order.pk for order in found]), False
+
     @admin.display(description="Paid", ordering="financial_status")
     def paid(self, order: Order) -> str:
         """Payment status."""
@@ -281,10 +307,10 @@ class OrderActionAdmin(ReadOnlyAdmin):
     )
     list_empty = "No matching actions. Agents cancel and refund from a conversation."
     list_display = ["order", "kind", "what_came_of_it", _ACTION_SUM, "requested_by", "requested_at"]
-    list_filter = ["state", "outcome", "kind", "order__store"]
-    search_fields = ["order__name", "requested_by__username", "marker"]
+    list_filter = ["state", "outcome", "kind", "order__store", "requested_at"]
+    search_fields = ["marker"]
+    search_help_text = "Order number, username, or marker"
     list_select_related = ["order__store", "requested_by"]
-    date_hierarchy = "requested_at"
     fieldsets = [
         (
             "Request",
@@ -368,6 +394,16 @@ class OrderActionAdmin(ReadOnlyAdmin):
         "job_gid": "The Shopify job, if Shopify cancels in the background.",
     }
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[OrderAction], search_term: str
+    ) -> tuple[QuerySet[OrderAction], bool]:
+        """Search by indexes: the order's number, who requested it, or the marker."""
+        if not (words := search_term.strip()):
+            return queryset, False
+        people = User.objects.filter(username__icontains=words).values_list("pk", flat=True)
+        match = Q(order__in=_orders_named(words)) | Q(requested_by__in=list(people))
+        return queryset.filter(match | Q(marker=words)), False
+
     @admin.display(description="Outcome", ordering="outcome")
     def what_came_of_it(self, action: OrderAction) -> str:
         """The outcome as agents see it."""
@@ -413,10 +449,10 @@ class OrderEventAdmin(ReadOnlyAdmin):
         "No matching events. Events appear when orders are placed, paid, shipped, or refunded."
     )
     list_display = ["order", "kind", "occurred_at", "source", "actor", _EVENT_SUM]
-    list_filter = ["kind", "source", "order__store"]
+    list_filter = ["kind", "source", "order__store", "occurred_at"]
     search_fields = ["order__name"]
+    search_help_text = "Order number"
     list_select_related = ["order", "actor"]
-    date_hierarchy = "occurred_at"
     fieldsets = [
         (
             "What happened",
@@ -440,6 +476,14 @@ class OrderEventAdmin(ReadOnlyAdmin):
         "announced_at": "When campaigns had processed it.",
         "key": "Identifies the event so that it's recorded only once.",
     }
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[OrderEvent], search_term: str
+    ) -> tuple[QuerySet[OrderEvent], bool]:
+        """Search by the order's number."""
+        if not (words := search_term.strip()):
+            return queryset, False
+        return queryset.filter(order__in=_orders_named(words)), False
 
     @admin.display(description="Reason")
     def why(self, event: OrderEvent) -> str:
@@ -480,9 +524,8 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     )
     list_empty = "Nothing matches."
     list_display = ["at", "kind", "actor", "order_id", "was", "became", _AUDIT_SUM]
-    list_filter = ["kind"]
+    list_filter = ["kind", "at"]
     search_fields = ["actor", "request_id", "=order_id", "=action_id"]
-    date_hierarchy = "at"
     actions = ["download_csv"]
     fieldsets = [
         ("What", {"fields": ["kind", "was", "became", _AUDIT_SUM, "detail"]}),

@@ -118,9 +118,10 @@ def lines(*, now: datetime) -> list[Line]:
     return [line for store in Store.objects.active() for line in _lines(store, now)]
 
 
-def topics() -> list[TopicRow]:
-    """Return the number of events per store and topic, as far back as rows are kept."""
-    rows = WebhookEvent.objects.values("store__domain", "topic").annotate(
+def topics(*, now: datetime) -> list[TopicRow]:
+    """Return the number of events per store and topic in the last HOURS hours."""
+    recent = WebhookEvent.objects.filter(received_at__gte=now - timedelta(hours=HOURS))
+    rows = recent.values("store__domain", "topic").annotate(
         n=Count("pk"), last=Max("received_at"), dead=Count("pk", filter=Q(state=EventState.DEAD))
     )
     return [
