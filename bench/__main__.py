@@ -6,6 +6,7 @@ Absolute figures differ between machines; the ratio is the point.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -28,19 +29,27 @@ ENTRIES = (
     "running",
     "screen",
 )
+# Only if named: it builds large databases. Takes --rows.
+APART = ("scale",)
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named benchmarks, or all of them; return the exit status."""
-    wanted = names or list(ENTRIES)
-    if unknown := set(wanted) - set(ENTRIES):
-        print(f"No benchmark {', '.join(sorted(unknown))}. There are: {', '.join(ENTRIES)}.")
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"{', '.join(ENTRIES)}; and {', '.join(APART)}")
+    parser.add_argument("--rows", type=int, help="how many rows `scale` builds beside 10,000")
+    given = parser.parse_args(arguments)
+    wanted = given.names or list(ENTRIES)
+    if unknown := set(wanted) - {*ENTRIES, *APART}:
+        there_are = ", ".join((*ENTRIES, *APART))
+        print(f"No benchmark {', '.join(sorted(unknown))}. There are: {there_are}.")
         return 2
     rows = []
     for name in wanted:
+        options = {"rows": given.rows} if name == "scale" and given.rows else {}
         rows += [
             asdict(result) | {"ratio": round(result.ours / result.baseline, 3)}
-            for result in importlib.import_module(f"bench.{name}").run()
+            for result in importlib.import_module(f"bench.{name}").run(**options)
         ]
     (FOLDER / "results.json").write_text(json.dumps(rows, indent=2) + "\n")
     for row in rows:

@@ -1,0 +1,85 @@
+"""At 100,000 rows, nothing that runs all day reads a large table from one end to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.db.models import F, Q
+
+from inbox.models import Channel, Contact, Conversation
+from orders.models import Order, Store
+from tests.support import busy_paths, many_rows
+from tests.support.plans import plan_of, plans, whole_tables
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="plans of PostgreSQL"),
+    pytest.mark.django_db(transaction=True),
+]
+ROWS: Final = 100_000
+# Reading fewer rows than this takes no longer than finding them.
+_LARGE: Final = 20_000
+
+
+@pytest.fixture
+def boss(settings: Any) -> Iterator[User]:
+    settings.SECOND_FACTOR_REQUIRED = False
+    made = User.objects.create_superuser("boss")
+    made.groups.add(Group.objects.get_or_create(name="supervisors")[0])
+    store = Store.objects.create(domain="demo.myshopify.com", country="DE", currency="EUR")
+    channel = Channel.objects.create(name="Messenger", proves_addresses=True)
+    many_rows.build(store, channel, agent_id=made.pk, count=ROWS)
+    yield made
+    with connection.cursor() as cursor:
+        # Other tests' plans must not rest on what these tables held.
+        cursor.execute("SET statement_timeout = DEFAULT")
+
+
+def large_tables() -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples >= %s", [_LARGE]
+        )
+        return {name for (name,) in cursor.fetchall()}
+
+
+def old_queries(number: int) -> dict[str, Callable[[], object]]:
+    """What each path asked before; the check has to find them."""
+    held = Order.objects.filter(cancelled_at__isnull=False, net_payment__gt=0)
+    words = Q(contact__name__icontains="jane") | Q(contact__identities__value__icontains="jane")
+    return {
+        "dirty orders": lambda: Order.objects.filter(dirty_seq__gt=F("clean_seq")).count(),
+        "money held": lambda: list(held.exclude(kept=F("net_payment")).order_by("placed_at")[:50]),
+        "conversation search": lambda: list(
+            Conversation.objects.filter(words).distinct().order_by("-last_message_at")[:41]
+        ),
+        "order search of the admin": lambda: list(
+            Order.objects.filter(
+                Q(name__icontains=number) | Q(trackings__number__icontains=number)
+            ).distinct()[:50]
+        ),
+        "the admin's count": lambda: Contact.objects.count(),
+        "the admin's statuses": lambda: list(
+            Order.objects.values_list("financial_status", flat=True).distinct().order_by()
+        ),
+    }
+
+
+def test_nothing_reads_a_large_table_whole(boss: User) -> None:
+    large = large_tables()
+    assert {"orders_order", "inbox_message", "inbox_conversation", "orders_orderevent"} <= large
+    number = ROWS - 957
+    found = []
+    for name, path in busy_paths.paths(boss, number).items():
+        for sql, plan in plans(path):
+            found += [f"{name}: {table}: {sql[:300]}" for table in whole_tables(plan, large)]
+    assert found == []
+    # The controls.
+    for name, path in old_queries(number).items():
+        read = [whole_tables(plan, large) for _sql, plan in plans(path)]
+        assert any(read), name
+    assert whole_tables(plan_of('SELECT * FROM "inbox_message"'), large) == {"inbox_message"}
