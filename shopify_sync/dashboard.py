@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, Max, Min, QuerySet, Sum
+from django.core.cache import cache
+from django.db.models import Count, Max, Min, OuterRef, QuerySet, Subquery, Sum
 from django.urls import reverse
 
 from core.dashboard import (
@@ -35,6 +36,9 @@ _DAY: Final = timedelta(hours=24)
 # Same as in the doctor: a shop of any size sends something within two days.
 _SILENCE: Final = timedelta(days=2)
 _DRIFT_A_DAY: Final = 3
+# How long the tally of an hour may still be written to after its end.
+_CHANGING: Final = timedelta(hours=2)
+_PAST: Final = "shopify_sync.past_tallies"
 _ANSWERS: Final = ("stored", "duplicates", "unauthorized", "malformed", "unavailable")
 
 
@@ -44,12 +48,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
     connections = {row.store_id: row for row in ShopConnection.objects.all()}
     drifts = _by_store(Drift.objects.filter(found_at__gt=now - _DAY))
     dead = _by_store(WebhookEvent.objects.filter(state=EventState.DEAD))
-    heard: dict[int | None, datetime] = dict(
-        WebhookTally.objects.filter(stored__gt=0)
-        .values_list("store_id")
-        .annotate(at=Max("hour"))
-        .order_by()
-    )
+    heard = _heard()
     newest = Backfill.objects.values("store_id").annotate(last=Max("pk")).order_by().values("last")
     backfills = {row.store_id: row for row in Backfill.objects.filter(pk__in=newest)}
     for store in stores:
@@ -75,16 +74,16 @@ def tiles(now: datetime) -> Iterator[Tile]:
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Yield the webhook, drift and connection metrics. Six queries.
+    """Yield the webhook, drift and connection metrics. Seven queries at most.
 
     The tallies only ever grow, so their sums are counters.
     """
-    sums = WebhookTally.objects.aggregate(**{name: Sum(name) for name in _ANSWERS})
+    sums = _answers(now)
     yield Metric(
         name="agent_inbox_webhooks_total",
         help="Webhook requests, by how they were answered.",
         kind="counter",
-        samples=tuple(Sample(sums[name] or 0, {"answer": name}) for name in _ANSWERS),
+        samples=tuple(Sample(sums[name], {"answer": name}) for name in _ANSWERS),
     )
     # One query for each state: each has an index of its own, and the other rows pile up.
     events = WebhookEvent.objects.filter(state=EventState.WAITING).aggregate(
@@ -118,6 +117,31 @@ def metrics(now: datetime) -> Iterator[Metric]:
             Sample(0 if pk in broken else 1, {"store": name}) for pk, name in stores.items()
         ),
     )
+
+
+def _heard() -> dict[int, datetime]:
+    """Return the last hour in which each store sent something; one index lookup per store."""
+    sent = WebhookTally.objects.filter(store=OuterRef("pk"), stored__gt=0).order_by("-hour")
+    rows = Store.objects.order_by().annotate(heard=Subquery(sent.values("hour")[:1]))
+    return {pk: at for pk, at in rows.values_list("pk", "heard") if at}
+
+
+def _answers(now: datetime) -> dict[str, int]:
+    """Sum up all tallies. Past hours no longer change, so their sums are kept in the cache."""
+    over = now.replace(minute=0, second=0, microsecond=0) - _CHANGING
+    kept: tuple[datetime, dict[str, int]] | None = cache.get(_PAST)
+    since, past = kept or (None, dict.fromkeys(_ANSWERS, 0))
+    if since is None or since < over:
+        rows = WebhookTally.objects.filter(hour__lt=over)
+        past = _added(past, rows if since is None else rows.filter(hour__gte=since))
+        since = over
+        cache.set(_PAST, (since, past), _DAY.total_seconds())
+    return _added(past, WebhookTally.objects.filter(hour__gte=since))
+
+
+def _added(sums: dict[str, int], rows: QuerySet[WebhookTally]) -> dict[str, int]:
+    more = rows.aggregate(**{name: Sum(name) for name in _ANSWERS})
+    return {name: sums[name] + (more[name] or 0) for name in _ANSWERS}
 
 
 def _by_store(rows: QuerySet[WebhookEvent] | QuerySet[Drift]) -> dict[int, int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from orders.models import Order, Store
-from shopify_sync.models import Comparison, WebhookEvent
+from shopify_sync import dashboard
+from shopify_sync.models import Comparison, WebhookEvent, WebhookTally
 from shopify_sync.webhooks import balance, counters
 from tests.conftest import logged_in
 from tests.support.shop import Shop
@@ -89,3 +91,25 @@ def test_an_old_comparison_does_not_vouch_for_today(store: Store, days: int, is_
     assert not all(line.is_ok for line in balance.lines(now=now))
     Store.objects.update(connected_at=now - timedelta(days=days))
     assert all(line.is_ok for line in balance.lines(now=now)) is is_ok
+
+
+def test_metrics_read_the_tallies_of_past_hours_only_once(db: None) -> None:
+    cache.delete(dashboard._PAST)
+    now = timezone.now().replace(minute=30)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+
+    def stored(at: datetime) -> float:
+        metrics = {metric.name: metric for metric in dashboard.metrics(at)}
+        samples = metrics["agent_inbox_webhooks_total"].samples
+        return next(s.value for s in samples if s.labels == {"answer": "stored"})
+
+    old = WebhookTally.objects.create(hour=hour - timedelta(hours=9), slot=0, stored=3)
+    new = WebhookTally.objects.create(hour=hour, slot=0, stored=1)
+    assert stored(now) == 4
+    WebhookTally.objects.filter(pk=new.pk).update(stored=2)
+    WebhookTally.objects.filter(pk=old.pk).update(stored=50)
+    assert stored(now) == 5
+    # Hours later, the one that was new is past, too, and is added once.
+    assert stored(now + timedelta(hours=9)) == stored(now + timedelta(hours=10)) == 5
+    cache.delete(dashboard._PAST)
+    assert stored(now) == 52

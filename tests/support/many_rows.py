@@ -36,7 +36,7 @@ from orders.models import (
     Store,
 )
 from orders.snapshot import encode
-from shopify_sync.models import WebhookEvent
+from shopify_sync.models import WebhookEvent, WebhookTally
 from tests.support.database import without_triggers
 
 # n: 1 … count. Spread over 550 days, the highest number the newest.
@@ -58,7 +58,7 @@ def build(store: Store, channel: Channel, *, agent_id: int, count: int, messages
         with connection.cursor() as cursor:
             # A busy machine may take longer than a web request is given.
             cursor.execute("SET statement_timeout = 0")
-        for model, columns, source in (*_orders(), *_inbox(messages)):
+        for model, columns, source in (*_orders(), _tallies(), *_inbox(messages)):
             sql = _insert(model, columns, source).replace("$at", _AT)
             with connection.cursor() as cursor:
                 cursor.execute(Template(sql).substitute(given))
@@ -251,6 +251,13 @@ def _orders() -> list[Part]:
             "",
         ),
     ]
+
+
+def _tallies() -> Part:
+    """Eight processes' counts of each hour."""
+    columns = {"store": "$store", "slot": "n % 8", "requests": "9", "stored": "9"}
+    hour = "date_trunc('hour', now()) - (n / 8) * interval '1 hour'"
+    return WebhookTally, columns | {"hour": hour}, ""
 
 
 def _inbox(messages: int) -> list[Part]:
