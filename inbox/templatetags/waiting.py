@@ -15,8 +15,12 @@ register = template.Library()
 
 @register.simple_tag(takes_context=True)
 def title_count(context: Context) -> str:
-    """Return "(3) " for the title of a page; "" if nothing waits, or the viewer may not decide."""
-    found = people.waiting_for(context["request"].user) if "request" in context else None
+    """Return "(3) " for the title of a page; "" if nothing waits, or the viewer may not decide.
+
+    Error pages may have no request, or one that was refused before anyone asked who it is from.
+    """
+    user = getattr(context.get("request"), "user", None)
+    found = people.waiting_for(user) if user else None
     return f"({found.shown}) " if found and found.count else ""
 
 

@@ -38,8 +38,11 @@ WALKED = {
     "inbox:order_card",
     "inbox:order_history",
 }
-# Doors that only change something; the ones about money are gone through by name below.
+# Doors that only change something, or are about the person; those about money are gone through by
+# name below.
 VERBS = {
+    "notices",
+    "waiting",
     "read",
     "reply",
     "note",
