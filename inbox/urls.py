@@ -106,6 +106,7 @@ pages = [
         name="suggestion_set_aside",
     ),
     path("orders/", contacts.search_orders, name="order_search"),
+    path("orders/recent/forget/", contacts.forget_search, name="forget_search"),
     path("decisions/", decisions.page, name="decisions"),
     path("decisions/<int:action_id>/approve/", decisions.approve, name="approve"),
     path("decisions/<int:action_id>/signing/", decisions.signing_options, name="signing_options"),

@@ -1,4 +1,7 @@
-"""Order search across stores, for the page and the API (orders.search)."""
+"""Order search across stores, for the page and the API (orders.search).
+
+The page without words is a list of all orders, which filters narrow.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils import timezone
 
 from inbox import (
@@ -15,12 +20,15 @@ from inbox import (
 )
 from inbox.accounts.roles import Agent
 from inbox.contacts import identities
+from inbox.panel import order_filters
+from inbox.panel.order_filters import OrderFilters
 from inbox.scopes import scope_of
 from orders import panels
 from orders import search as order_search
 from orders.models import Order
 from orders.models.orders import OrderQuerySet
 from orders.money import Money
+from orders.panels.filters import moment, number
 from orders.statuses.badges import Badge
 
 AT_MOST: Final = 20
@@ -62,10 +70,48 @@ def clean(query: str) -> str:
 def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
     """Return the first orders found, and whether there are several stores to tell apart."""
     scope = scope_of(agent)
-    orders = find(query, among=scope.orders())
+    found = find(query, among=scope.orders())
+    return _rows(agent, found), scope.active_stores().count() > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPage:
+    """A page of the order list. `older_url` and `newest_url` are empty if there is nothing there."""
+
+    rows: tuple[FoundOrder, ...]
+    older_url: str = ""
+    newest_url: str = ""
+
+
+def list_page(agent: Agent, query: str, filters: OrderFilters, *, after: str) -> ListPage:
+    """Return a page of the agent's orders, newest first, narrowed by valid filters.
+
+    A query finds at most AT_MOST of them, the surest first. Otherwise `after` is the keyset
+    "time~id" of the last row shown; what can't be parsed means the first page.
+    """
+    orders = filters.narrow(scope_of(agent).orders())
+    if clean(query):
+        return ListPage(rows=_rows(agent, find(query, among=orders)))
+    at, _sep, pk = after.partition("~")
+    edge, last = moment(at), number(pk)
+    is_first = edge is None or last is None
+    if edge is not None and last is not None:
+        orders = order_filters.after(orders, edge, last)
+    listed = orders.exclude(placed_at=None).select_related("store").order_by("-placed_at", "-pk")
+    page = list(listed[: AT_MOST + 1])
+    shown = page[:AT_MOST]
+    here, older = reverse("inbox:order_search"), ""
+    if len(page) > AT_MOST and (placed_at := shown[-1].placed_at):
+        mark = {"after": f"{placed_at.isoformat()}~{shown[-1].pk}"}
+        older = f"{here}?{urlencode(filters.parameters | mark)}"
+    newest = "" if is_first else f"{here}?{urlencode(filters.parameters)}"
+    return ListPage(rows=_rows(agent, shown), older_url=older, newest_url=newest)
+
+
+def _rows(agent: Agent, orders: Sequence[Order]) -> tuple[FoundOrder, ...]:
     cards = panels.order_cards(orders, acting=None, now=timezone.now())
     conversations = _conversations(agent, orders)
-    found = tuple(
+    return tuple(
         FoundOrder(
             pk=order.pk,
             name=order.name,
@@ -79,7 +125,6 @@ def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
         )
         for order, card, conversation_id in zip(orders, cards, conversations, strict=True)
     )
-    return found, scope.active_stores().count() > 1
 
 
 def _conversations(agent: Agent, orders: Sequence[Order]) -> list[int | None]:

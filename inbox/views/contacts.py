@@ -20,30 +20,50 @@ from inbox.contacts.profile import Person
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.conversations import participants
 from inbox.models import Claim, Contact, Identity
-from inbox.panel import search
+from inbox.panel import recent_searches, search
+from inbox.panel.order_filters import OrderFilters
+from inbox.scopes import scope_of
 from orders.panels.filters import number
 
 
 @require_GET
 def search_orders(request: HttpRequest) -> HttpResponse:
-    """Search the orders of the agent's stores by number, ID, email, phone or tracking number (?q=).
+    """List the orders of the agent's stores, newest first, narrowed by filters and by what ?q= says:
+    a number, ID, email, phone or tracking number.
 
-    The order panel's search box asks for the rows alone.
+    The order panel's search box asks for the rows found by ?q= alone.
     """
     agent = access.agent_of(request)
     words = search.clean(request.GET.get("q", ""))
-    found, shows_store = search.results(agent, words)
+    if fragment_requests.is_fragment(request):
+        found, shows_store = search.results(agent, words)
+        context = {"words": words, "found": found, "shows_store": shows_store}
+        return render(request, "inbox/_found_orders.html", context | {"at_most": search.AT_MOST})
+    filters = OrderFilters(request.GET, stores=scope_of(agent).active_stores())
+    listed = search.ListPage(rows=())
+    if filters.is_valid():
+        listed = search.list_page(agent, words, filters, after=request.GET.get("after", ""))
+    if words and listed.rows:
+        recent_searches.keep(request, words)
     context = {
         "words": words,
-        "found": found,
-        "shows_store": shows_store,
-        "at_most": search.AT_MOST,
+        "filters": filters,
+        "listed": listed,
+        # Without words, the page has a link to older orders instead.
+        "at_most": search.AT_MOST if words else 0,
+        "shows_store": scope_of(agent).active_stores().count() > 1,
+        "recent": recent_searches.of(request),
         "section": "orders",
         "is_live": True,
     }
-    is_part = fragment_requests.is_fragment(request)
-    template = "inbox/_found_orders.html" if is_part else "inbox/orders.html"
-    return render(request, template, context)
+    return render(request, "inbox/orders.html", context)
+
+
+@require_POST
+def forget_search(request: HttpRequest) -> HttpResponse:
+    """Remove one of the person's own recent order searches, or all of them."""
+    recent_searches.remove(request, search.clean(request.POST.get("words", "")))
+    return redirect("inbox:order_search")
 
 
 @require_POST

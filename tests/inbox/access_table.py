@@ -101,6 +101,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "inbox:suggestion_accept":                      ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:suggestion_set_aside":                   ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:order_search":                           ("LR+++RRLL", "LRMMMRRLL"),
+    "inbox:forget_search":                          ("LRMMMRRLL", "LR+++RRLL"),
     "inbox:decisions":                              ("LR+++RRLL", "LRMMMRRLL"),
     "inbox:approve":                                ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:decline":                                ("LRMMMRRLL", "LR+0+RRLL"),

@@ -76,6 +76,9 @@ VERBS = {
     "make_contact",
     "send_again",
     "dismiss",
+    "forget_search",
+    "notices",
+    "waiting",
 }
 
 
