@@ -77,8 +77,6 @@ VERBS = {
     "send_again",
     "dismiss",
     "forget_search",
-    "notices",
-    "waiting",
 }
 
 
