@@ -136,7 +136,7 @@ def thread(
     `since` extends the page back to that message, so that the reader's place stays as new ones
     arrive. `unread_after` extends it to everything the customer wrote after that message, even if
     written long before it arrived; None extends it to what they wrote last. Either way the page
-    has at most 300 messages. Order events are those of the scope's stores. Twelve queries at most.
+    has at most 300 messages. Order events are those of the scope's stores. Ten queries at most.
     """
     messages = conversation.messages.select_related(
         "author", "channel", "handled_by", "sender__contact"
@@ -160,8 +160,9 @@ def thread(
     start = shown[-1].created_at if older and shown else conversation.created_at
     start = min(start, shown[-1].created_at) if shown else start
     if before is None:
-        entries += [_event(e) for e in _events(conversation.contact, since=start, scope=scope)]
-        entries += _approvals(conversation.contact, since=start, scope=scope)
+        orders = _order_ids(conversation.contact, scope)
+        entries += [_event(event) for event in _events(orders, since=start)]
+        entries += _approvals(orders, since=start)
         entries += _late_markers(conversation, shown, has_older=older)
     entries.sort(key=lambda entry: (entry.at, entry.key))
     url = reverse("inbox:conversation", args=[conversation.pk])
@@ -207,16 +208,17 @@ def activity(contact: Contact, *, scope: Scope) -> tuple[ActivityRow, ...]:
     """Return the latest events of the contact's orders at the scope's stores, newest first, with the
     steps of requests for approval.
 
-    Nine queries at most.
+    Seven queries at most.
     """
+    orders = _order_ids(contact, scope)
     events = (
-        OrderEvent.objects.filter(order__in=_order_ids(contact, scope))
+        OrderEvent.objects.filter(order__in=orders)
         .select_related("order__store", "actor", "action__requested_by", "action__order__store")
         .order_by("-occurred_at", "-pk")[:ACTIVITY_ROWS]
     )
     several = scope.active_stores().count() > 1
     rows = list(events)
-    steps = approval_steps.steps_of(identities.orders_of(contact, stores=scope.stores))
+    steps = approval_steps.steps_of(orders)
     acted = [event.action for event in rows if event.action]
     seen = _seen_origins([*acted, *(step.action for step in steps)], scope)
     shown = [_activity_row(event, with_store=several, seen=seen) for event in rows]
@@ -235,18 +237,16 @@ def _seen_origins(actions: Iterable[OrderAction], scope: Scope) -> frozenset[int
     return frozenset(scope.conversations().filter(pk__in=wanted).values_list("pk", flat=True))
 
 
-def _events(contact: Contact, *, since: datetime, scope: Scope) -> Iterable[OrderEvent]:
+def _events(orders: Collection[int], *, since: datetime) -> Iterable[OrderEvent]:
     return (
-        OrderEvent.objects.filter(
-            order__in=_order_ids(contact, scope), kind__in=_IN_THREAD, occurred_at__gte=since
-        )
+        OrderEvent.objects.filter(order__in=orders, kind__in=_IN_THREAD, occurred_at__gte=since)
         .select_related("order__store", "actor", "action__requested_by", "action__order__store")
         .order_by("-occurred_at")[:EVENTS_READ]
     )
 
 
 def _order_ids(contact: Contact, scope: Scope) -> list[int]:
-    """Return the IDs of the contact's newest orders, for a second query.
+    """Return the IDs of the contact's newest orders, for the queries of what happened to them.
 
     As a subquery, PostgreSQL expects a third of all orders from it and reads every event there is.
     """
@@ -362,8 +362,7 @@ def _event(event: OrderEvent) -> Entry:
     )
 
 
-def _approvals(contact: Contact, *, since: datetime, scope: Scope) -> list[Entry]:
-    orders = identities.orders_of(contact, stores=scope.stores)
+def _approvals(orders: Collection[int], *, since: datetime) -> list[Entry]:
     return [
         Entry(
             key=step.key,

@@ -6,18 +6,17 @@ twice and nothing is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from orders.actions import status_texts
-from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Outcome
+from orders.models import ActionState, AuditEntry, AuditKind, OrderAction, Outcome
 
 # The newest requests whose steps are looked up.
 ACTIONS_AT_MOST: Final = 50
@@ -47,12 +46,12 @@ class Step:
     detail: str
 
 
-def steps_of(orders: QuerySet[Order], *, since: datetime | None = None) -> list[Step]:
-    """Return the steps of these orders' requests, oldest first, `since` then.
+def steps_of(orders: Collection[int], *, since: datetime | None = None) -> list[Step]:
+    """Return the steps of the requests about the orders with these IDs, oldest first, `since` then.
 
     Three queries, or one if nothing ever waited for approval.
     """
-    rows = OrderAction.objects.filter(order__in=orders.values("pk"), approvals_needed__gt=0)
+    rows = OrderAction.objects.filter(order__in=orders, approvals_needed__gt=0)
     if since is not None:
         # A request is decided or lapses within hours, but its steps may be on both sides.
         rows = rows.exclude(settled_at__lt=since)
