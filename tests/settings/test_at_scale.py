@@ -74,7 +74,10 @@ def test_nothing_reads_a_large_table_whole(boss: User) -> None:
     assert {"orders_order", "inbox_message", "inbox_conversation", "orders_orderevent"} <= large
     number = ROWS - 957
     found = []
-    for name, path in busy_paths.paths(boss, number).items():
+    paths = busy_paths.paths(boss, number)
+    # Once a day, this also adds up the tallies of all past hours.
+    paths["metrics"]()
+    for name, path in paths.items():
         for sql, plan in plans(path):
             found += [f"{name}: {table}: {sql[:300]}" for table in whole_tables(plan, large)]
     assert found == []
