@@ -30,10 +30,10 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, object]:
         "shop_updated_at": snapshot.updated_at,
         "closed_at": snapshot.closed_at,
         "cancelled_at": snapshot.cancelled_at,
-        "cancel_reason": snapshot.cancel_reason,
-        "financial_status": snapshot.financial_status or "",
-        "fulfillment_status": snapshot.fulfillment_status or "",
-        "return_status": snapshot.return_status or "",
+        "cancel_reason": _word(snapshot.cancel_reason),
+        "financial_status": _word(snapshot.financial_status),
+        "fulfillment_status": _word(snapshot.fulfillment_status),
+        "return_status": _word(snapshot.return_status),
         "is_test": snapshot.is_test,
         "is_incomplete": snapshot.is_incomplete,
         "currency": snapshot.currency,
@@ -48,6 +48,11 @@ def order_columns(snapshot: OrderSnapshot, document: str) -> dict[str, object]:
         "email": email_key(snapshot.email)[:255],
         "phone": _phone(snapshot)[:40],
     }
+
+
+def _word(value: str | None) -> str:
+    """Return one of Shopify's enum values for a column. One that is new to us may be of any length."""
+    return (value or "")[:40]
 
 
 def _phone(snapshot: OrderSnapshot) -> str:
@@ -124,8 +129,8 @@ def fulfillments(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
             "order_id": order_id,
             "gid": parcel.gid,
             "name": parcel.name[:100],
-            "status": parcel.status,
-            "display_status": parcel.display_status or "",
+            "status": _word(parcel.status),
+            "display_status": _word(parcel.display_status),
             "shipped_at": parcel.created_at,
             "estimated_delivery_at": parcel.estimated_delivery_at,
             "delivered_at": parcel.delivered_at,
@@ -156,8 +161,8 @@ def transactions(order_id: int, snapshot: OrderSnapshot) -> list[Row]:
         {
             "order_id": order_id,
             "gid": payment.gid,
-            "kind": payment.kind,
-            "status": payment.status,
+            "kind": _word(payment.kind),
+            "status": _word(payment.status),
             "gateway": payment.gateway[:255],
             "is_manual": payment.is_manual,
             "amount": payment.amount.presentment.amount,

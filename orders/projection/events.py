@@ -124,7 +124,7 @@ def _events(
             "canceled",
             snapshot.cancelled_at,
             action=action,
-            reason=snapshot.cancel_reason,
+            reason=snapshot.cancel_reason[:100],
         )
     yield from _refund_events(order_id, snapshot, actions)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import CharField, Model
 
-from orders.models import Customer, Order, OrderFulfillment
+from orders.models import Customer, Order, OrderFulfillment, OrderTransaction
 from orders.projection import columns as rows
 from orders.snapshot import CustomerSnapshot, encode
 from tests.support import snapshots
@@ -35,3 +35,21 @@ def test_texts_that_people_typed_fit_their_columns() -> None:
     assert too_long(Customer, rows.customer(1, person)) == []
     for parcel in rows.fulfillments(1, order):
         assert too_long(OrderFulfillment, parcel) == []
+
+
+def test_values_that_are_new_to_us_fit_their_columns() -> None:
+    """PostgreSQL would refuse a longer one, and the order could never be read again."""
+    paid = snapshots.order().transactions[0]
+    order = snapshots.order(
+        cancel_reason=LONG,
+        financial_status=LONG,
+        fulfillment_status=LONG,
+        return_status=LONG,
+        fulfillments=(replace(snapshots.parcel(), status=LONG, display_status=LONG),),
+        transactions=(replace(paid, kind=LONG, status=LONG),),
+    )
+    assert too_long(Order, rows.order_columns(order, encode(order))) == []
+    for parcel in rows.fulfillments(1, order):
+        assert too_long(OrderFulfillment, parcel) == []
+    for payment in rows.transactions(1, order):
+        assert too_long(OrderTransaction, payment) == []
