@@ -276,6 +276,8 @@ def _poison_rows(model: type[models.Model], turn: Turn) -> int:
     if model._meta.label in KEPT_MODELS:
         return 0
     fields = [f for f in model._meta.concrete_fields if _is_text(f)]
+    constraints = [c for c in model._meta.constraints if isinstance(c, models.UniqueConstraint)]
+    unique = {f.name for f in fields if f.unique} | {n for c in constraints for n in c.fields}
     for row in model._default_manager.all():
         changed: dict[str, Any] = {}
         for field in fields:
@@ -283,7 +285,7 @@ def _poison_rows(model: type[models.Model], turn: Turn) -> int:
             if isinstance(field, models.JSONField):
                 changed[field.attname] = _hostile(old, turn)
             else:
-                end = f" {row.pk}" if field.unique else ""
+                end = f" {row.pk}" if field.name in unique else ""
                 changed[field.attname] = turn.text(field.max_length, end)
         if changed:
             model._default_manager.filter(pk=row.pk).update(**changed)

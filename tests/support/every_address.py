@@ -22,6 +22,14 @@ from tests.support.two_teams import Side, TwoTeams
 QUERIES: Final = {"sidebar:frame": "?frame={frame}", "sidebar:connect": "?frame={frame}"}
 
 
+# Pages of the admin that don't have their model's name.
+_ALIASES: Final = {
+    "shopify_sync_connection": "shopify_sync_shopconnection",
+    "shopify_sync_app": "shopify_sync_shopconnection",
+    "shopify_sync_read": "shopify_sync_webhookevent",
+}
+
+
 @dataclass(frozen=True)
 class Address:
     """A URL of the product. `name` is the one in the table."""
@@ -164,11 +172,7 @@ def _of_admin(address: Address, side: Side) -> int:
         "inbox_conversation": side.conversation,
         "inbox_helpdeskframe": side.frame,
     }
-    model = {
-        "shopify_sync_connection": "shopify_sync_shopconnection",
-        "shopify_sync_app": "shopify_sync_shopconnection",
-        "shopify_sync_read": "shopify_sync_webhookevent",
-    }.get(model, model)
+    model = _ALIASES.get(model, model)
     if model in rows:
         return int(rows[model].pk)
     return model_row(address) or 1
@@ -177,6 +181,7 @@ def _of_admin(address: Address, side: Side) -> int:
 def model_row(address: Address) -> int | None:
     """The first row of the model that a page of the admin is about; None if there is none."""
     label = address.name.removeprefix("admin:").rpartition("_")[0]
+    label = _ALIASES.get(label, label)
     for model in admin.site._registry:
         if model._meta.label_lower.replace(".", "_") == label:
             pk = model._default_manager.order_by("pk").values_list("pk", flat=True).first()
