@@ -76,7 +76,7 @@ def tiles(now: datetime) -> Iterator[Tile]:
             title="Refunds outstanding",
             value="\n".join(money.format("en") for money in sums) or "Nothing",
             hint="Canceled orders whose payment the shop still holds." if sums else "",
-            url=f"{decisions}#held-title",
+            url=_due_at(store.pk),
             admin_url=_filtered(orders, store.pk, "store"),
             permission="orders.view_order",
             tone="warning" if sums else "default",
@@ -101,6 +101,12 @@ def _without_team() -> Iterator[Tile]:
         permission="inbox.view_team",
         tone="warning" if count else "default",
     )
+
+
+def _due_at(store_id: int) -> str:
+    """Return the page of what the tile sums up: canceled orders of one store."""
+    asked: dict[str, str | int] = {"kind": "canceled", "store": store_id}
+    return f"{reverse('inbox:refunds_due')}?{urlencode(asked)}"
 
 
 def _filtered(changelist: str, store_id: int, store: str, state: str = "") -> str:

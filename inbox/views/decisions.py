@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -20,7 +21,8 @@ from inbox import (
     signed_approvals,
 )
 from inbox.accounts import passkeys, reauthentication
-from inbox.decisions import approvals, lists
+from inbox.decisions import approvals, due, lists
+from inbox.scopes import scope_of
 from orders import services
 from orders.actions import status_texts
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
@@ -28,6 +30,8 @@ from orders.models import Outcome
 from orders.panels.filters import number
 
 NOTE_LENGTH = 200
+# How many refunds due the first page shows; the rest have a page of their own.
+FIRST_DUE = 5
 
 
 @require_GET
@@ -47,6 +51,7 @@ def page(request: HttpRequest) -> HttpResponse:
     context = {
         "waiting": waiting,
         "decisions": lists.decisions(agent),
+        "found": due.refunds_due(agent, due.Asked(), at_most=FIRST_DUE),
         # Stays with the request that is being read while others come and go.
         "live_src": f"{address}?request={chosen.action.pk}"
         if chosen and waiting.is_named
@@ -149,6 +154,58 @@ def keep(request: HttpRequest, order_id: int) -> HttpResponse:
         return _("The money for %s is kept on purpose.") % order.name
 
     return _decide(request, act)
+
+
+@require_GET
+def refunds_due(request: HttpRequest) -> HttpResponse:
+    """Show a page of refunds due, or only its table for a live update."""
+    agent = access.agent_of(request)
+    asked = due.Asked.read(request.GET)
+    context = {
+        "found": due.refunds_due(agent, asked),
+        "kinds": [(kind, _(label)) for kind, label in due.KINDS.items()],
+        "sorts": [(sort, _(label)) for sort, label in due.SORTS.items()],
+        "live_src": asked.address,
+        "section": "decisions",
+        "is_live": True,
+    }
+    is_part = fragment_requests.is_fragment(request)
+    template = "inbox/_refunds_due.html" if is_part else "inbox/refunds_due.html"
+    return render(request, template, context)
+
+
+@require_POST
+def keep_several(request: HttpRequest) -> HttpResponse:
+    """Record for several orders that their money is kept on purpose, each on its own.
+
+    Each is named by its ID and the sum that was shown, so that no other sum is kept.
+    """
+    agent = access.agent_of(request)
+    kept = 0
+    for order_id, seen in due.chosen(request.POST.getlist("order")):
+        order = scope_of(agent).orders().filter(pk=order_id).first()
+        if order is None:
+            continue
+        try:
+            services.keep_money(
+                order_id=order.pk, by=agent, reason=_text(request, "reason"), seen=seen
+            )
+            kept += 1
+        except ActionRefused as error:
+            refusal = error.refusal
+            messages.error(request, f"{order.name}: {refusal.reason} {refusal.hint}".strip())
+    if kept:
+        text = ngettext(
+            "The money of %(n)s order is kept on purpose.",
+            "The money of %(n)s orders is kept on purpose.",
+            kept,
+        )
+        messages.success(request, text % {"n": kept})
+    else:
+        messages.error(request, _("Nothing was kept. Select the orders it is about."))
+    here = reverse("inbox:refunds_due")
+    back = request.POST.get("back", "")
+    return redirect(back if back.startswith(f"{here}?") else here)
 
 
 def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib.auth.models import User
@@ -370,10 +371,11 @@ def _settled_state(action: OrderAction, evidence: Evidence, was_applied: bool) -
 
 
 @refused_when_busy()
-def keep_money(*, order_id: int, by: User, reason: str) -> Order:
-    """Record a supervisor's decision that the shop keeps what is left of a canceled order's money.
+def keep_money(*, order_id: int, by: User, reason: str, seen: Decimal | None = None) -> Order:
+    """Record a supervisor's decision that the shop keeps what is left of an order's money.
 
-    It stands until that sum changes. Raises ActionRefused.
+    It stands until that sum changes. `seen` is the sum they decided about; if it isn't what is left
+    now, it is refused. Raises ActionRefused.
     """
     if not reason.strip():
         raise ActionRefused(Refusal("reason_missing", _("Say why the money is kept.")))
@@ -383,6 +385,10 @@ def keep_money(*, order_id: int, by: User, reason: str) -> Order:
             raise ActionRefused(refusal)
         if refusal := rules.incomplete_refusal(order.snapshot):
             raise ActionRefused(refusal)
+        if seen is not None and seen != order.net_payment:
+            text = _("The sum has changed: %(sum)s is left now.")
+            left = {"sum": Money(order.net_payment, order.currency).format()}
+            raise ActionRefused(Refusal("sum_changed", text % left, _("Decide again.")))
         order.kept, order.kept_by, order.kept_reason = order.net_payment, by, reason.strip()[:255]
         order.save(update_fields=["kept", "kept_by", "kept_reason"])
         audit.record(

@@ -140,4 +140,4 @@ def test_contact_decisions_and_history_are_pages(sara: Page) -> None:
     expect(sara.get_by_role("heading", name="Tom Becker")).to_be_visible()
     expect(sara.get_by_role("heading", name="Activity")).to_be_visible()
     sara.get_by_role("link", name="Decisions").click()
-    expect(sara.get_by_role("heading", name="Refunds outstanding")).to_be_visible()
+    expect(sara.get_by_role("heading", name="Refunds due")).to_be_visible()

@@ -107,6 +107,8 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "inbox:decline":                                ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:settle":                                 ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:keep":                                   ("LRMMMRRLL", "LR+0+RRLL"),
+    "inbox:refunds_due":                            ("LR+++RRLL", "LRMMMRRLL"),
+    "inbox:keep_several":                           ("LRMMMRRLL", "LR+++RRLL"),
     "inbox:waiting":                                ("LR+++RRLL", "LRMMMRRLL"),
     "inbox:notices":                                ("LR+++RRLL", "LR+++RRLL"),
     "inbox:logout":                                 ("LMMMMMMLL", "L++++++LL"),

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from inbox.decisions import lists
-from orders.models import ActionKind, Order, OrderAction, OrderRefund, Store
+from orders.models import ActionKind, Order, OrderAction, Store
 from orders.snapshot import Refund, RefundTransaction, encode
 from tests.support import snapshots
 from tests.support.snapshots import NOW, bag
@@ -67,29 +67,3 @@ def test_what_shopify_shows_of_a_refund(of: Refund, words: str, is_test: bool) -
     row = lists._uncertain(action, "")
     assert [text for label, text in row.theirs if label == "Refund"] == [words]
     assert (("Test order", "Yes") in row.ours) == is_test
-
-
-@pytest.mark.parametrize(
-    ("refunded", "is_test", "amount", "why"),
-    [
-        ("0", False, "€15.00", "The refund failed at the payment provider."),
-        # Refunded again since, all but 4.00.
-        ("16.00", False, "€4.00", "The refund failed at the payment provider."),
-        (
-            "0",
-            True,
-            "€15.00",
-            "The refund failed at the payment provider. Test order: no money is owed.",
-        ),
-    ],
-)
-def test_what_is_to_be_returned_of_a_failed_refund(
-    refunded: str, is_test: bool, amount: str, why: str
-) -> None:
-    row = lists._failed(
-        OrderRefund(
-            order=order(refunded=refunded, is_test=is_test), amount=Decimal(20), failed=Decimal(15)
-        ),
-        {},
-    )
-    assert (row.amount.format("en"), row.why) == (amount, why)

@@ -314,7 +314,7 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     token = review(as_alice, conversation, order, "cancel", reason="CUSTOMER", refund="later")
     confirm(as_alice, conversation, order, token)
     work_off(shop, as_alice)
-    assert "Refunds outstanding" in page(as_alice)
+    assert "Refunds due" in page(as_alice)
     assert "€40.00" in page(as_alice)
     keep = f"/inbox/decisions/orders/{order.pk}/keep/"
     said = as_alice.post(keep, {"reason": "Restocking fee"}, follow=True).content.decode()
@@ -327,7 +327,7 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     assert "Kept on purpose" in panel(as_alice, conversation)
     # Another sum is another decision.
     Order.objects.update(net_payment=F("net_payment") - 1)
-    assert "Refunds outstanding" in page(as_alice)
+    assert "Refunds due" in page(as_alice)
 
 
 def test_without_the_services_rule_any_agent_could_keep_the_money(
