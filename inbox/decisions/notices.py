@@ -28,8 +28,8 @@ def choice_of(user: User) -> NoticeChoice:
     return found or NoticeChoice(user_id=user.pk)
 
 
-def choose(user: User, *, on_page: bool, on_desktop: bool, by_email: bool) -> None:
-    """Store how a person wants to be told."""
+def choose(user: User, *, on_page: bool, on_desktop: bool, by_email: bool | None) -> None:
+    """Store how a person wants to be told. `by_email` None: as the settings say."""
     chosen = {"on_page": on_page, "on_desktop": on_desktop, "by_email": by_email}
     NoticeChoice.objects.update_or_create(user=user, defaults=chosen)
 

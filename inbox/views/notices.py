@@ -26,7 +26,13 @@ def page(request: HttpRequest) -> HttpResponse:
         on_page, on_desktop, by_email = (
             name in request.POST for name in ("on_page", "on_desktop", "by_email")
         )
-        notices.choose(agent, on_page=on_page, on_desktop=on_desktop, by_email=by_email)
+        # Without an address the box can't be ticked, which says nothing about later.
+        notices.choose(
+            agent,
+            on_page=on_page,
+            on_desktop=on_desktop,
+            by_email=by_email if agent.email else None,
+        )
         messages.success(request, _("Saved."))
         return redirect("inbox:notices")
     context = {

@@ -158,6 +158,10 @@ def test_each_person_chooses(world: TwoTeams, settings: Any) -> None:
     assert "data-on-desktop" in shown
     assert "data-on-page" not in shown
     assert NoticeChoice.objects.count() == 1
+    # Someone without an address can't tick the box, and has not said no.
+    User.objects.filter(pk=boss.pk).update(email="")
+    client.post("/inbox/notices/", {"on_page": "on"})
+    assert NoticeChoice.objects.get(user=boss).by_email is None
 
 
 def test_whose_role_approves_nothing_is_told_so(world: TwoTeams) -> None:
