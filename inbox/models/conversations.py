@@ -42,9 +42,10 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
 
     def in_place(self) -> Self:
         """Conversations that are where they belong: with their channel's team, or where someone moved
-        them. The others are on their way to their channel's new team, and no one sees them until
-        they are there."""
-        return self.filter(Q(was_moved=True) | Q(team=F("channel__team")))
+        them. While a channel moves, the others are on their way to its new team, and no one sees
+        them until they are there."""
+        here = Q(team=F("channel__team")) | Q(channel__moving_since=None)
+        return self.filter(Q(was_moved=True) | here)
 
     def of_teams(self, teams: Collection[int]) -> Self:
         """The conversations that members of these teams see."""
@@ -53,8 +54,8 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def of_team(self, team: int) -> Self:
         """The conversations that members of this team see: as `of_teams`, in a form that doesn't keep
         the database from reading them in the order of the team's index."""
-        channels = Channel.objects.filter(team=team).values("pk")
-        return self.filter(Q(was_moved=True) | Q(channel__in=channels), team=team)
+        moving = Channel.objects.filter(moving_since__isnull=False).exclude(team=team).values("pk")
+        return self.filter(Q(was_moved=True) | ~Q(channel__in=moving), team=team)
 
     def in_state(self, state: str) -> Self:
         """Conversations in one state, as the list shows them."""
@@ -204,7 +205,8 @@ class Conversation(models.Model):
     @property
     def seen_by_team(self) -> int | None:
         """The ID of the team that sees it; None while it is on its way to another (`in_place`)."""
-        is_there = self.was_moved or self.team_id == self.channel.team_id
+        channel = self.channel
+        is_there = self.was_moved or self.team_id == channel.team_id or not channel.moving_since
         return self.team_id if is_there else None
 
     @property

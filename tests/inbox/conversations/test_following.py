@@ -79,6 +79,17 @@ def test_no_one_sees_a_conversation_on_its_way(world: TwoTeams) -> None:
         assert statuses(world, page) == [404, 200], page
 
 
+def test_one_moved_by_an_older_version_is_seen_where_it_was_moved(world: TwoTeams) -> None:
+    """That version, still running during an upgrade, knows no `was_moved`."""
+    found = world.north.conversation
+    Conversation.objects.filter(pk=found.pk).update(team=world.south.team)
+    assert statuses(world, f"/inbox/conversations/{found.pk}/") == [404, 200]
+    rows = logged_in(world.people["other"]).get("/inbox/?scope=all").content.decode()
+    assert f"/inbox/conversations/{found.pk}/" in rows
+    found.refresh_from_db()
+    assert found.seen_by_team == world.south.team.pk
+
+
 def test_without_that_rule_the_old_team_would_still_see_it(
     world: TwoTeams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
