@@ -21,8 +21,11 @@ class AddUniqueWhileInUse(migrations.AddConstraint):
             quote(options.get_field(field).column) for field in self.constraint.fields
         )
         schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
+        # Both wait for every open transaction, and a backup's may be open for hours.
+        schema_editor.execute("SET lock_timeout = 0")
         schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
         schema_editor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})")
+        schema_editor.execute("RESET lock_timeout")
         schema_editor.execute(
             f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
         )

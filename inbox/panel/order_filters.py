@@ -10,10 +10,13 @@ from django.db.models import Q, QuerySet, TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.keyset import rows_before
 from orders.models import ActionState, OrderAction, OrderRefund, Store
 from orders.models.orders import OrderQuerySet
 
 _DAY: Final = timedelta(days=1)
+_FIRST_YEAR: Final = 2000
+_LAST_YEAR: Final = 2100
 
 
 # What browsers send and expect, in every language.
@@ -77,10 +80,13 @@ class OrderFilters(forms.Form):
             self.fields[name].widget.attrs["aria-describedby"] = f"{name}-error"
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a period that ends before it begins."""
+        """Refuse a period that ends before it begins, and years that no order is from."""
         found: dict[str, Any] = super().clean() or self.cleaned_data
+        for name in ("since", "until"):
+            if (day := found.get(name)) and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
+                self.add_error(name, _("Choose a year between 2000 and 2100."))
         since, until = found.get("since"), found.get("until")
-        if since and until and since > until:
+        if not self.errors and since and until and since > until:
             self.add_error("until", _("This is before the first day. Choose a later one."))
         return found
 
@@ -148,4 +154,4 @@ def _begin(day: Any) -> datetime:
 
 def after(orders: OrderQuerySet, at: datetime, pk: int) -> OrderQuerySet:
     """Return the orders that follow this position when sorted newest first (keyset paging)."""
-    return orders.filter(Q(placed_at__lt=at) | Q(placed_at=at, pk__lt=pk))
+    return orders.filter(rows_before(("placed_at", "pk"), (at, pk)))
