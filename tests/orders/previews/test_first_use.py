@@ -44,6 +44,6 @@ def test_concurrent_first_decodes_do_not_crash() -> None:
     env = os.environ | {"DJANGO_SETTINGS_MODULE": "settings.test"}
     ends = {
         subprocess.run([sys.executable, "-c", RACE], cwd=ROOT, env=env, check=False).returncode
-        for _ in range(12)
+        for _ in range(6)
     }
     assert ends == {0}
