@@ -121,7 +121,10 @@ def metrics(now: datetime) -> Iterator[Metric]:
 
 def _heard() -> dict[int, datetime]:
     """Return the last hour in which each store sent something; one index lookup per store."""
-    sent = WebhookTally.objects.filter(store=OuterRef("pk"), stored__gt=0).order_by("-hour")
+    # By slot as well, as only the index that begins with the store is sorted: the one of hours alone
+    # would be walked to its end for a store that never sent anything.
+    sent = WebhookTally.objects.filter(store=OuterRef("pk"), stored__gt=0)
+    sent = sent.order_by("-hour", "-slot")
     rows = Store.objects.order_by().annotate(heard=Subquery(sent.values("hour")[:1]))
     return {pk: at for pk, at in rows.values_list("pk", "heard") if at}
 
