@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django.core.management.commands import flush
 from django.db import connection
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 
 from inbox import customer_views
 from inbox.accounts.default_roles import make_staff_roles
@@ -37,15 +38,17 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _flush_past_the_triggers() -> None:
+def _flush_past_the_triggers() -> Iterator[None]:
     """Emptying the tables between tests is what the append-only triggers are there to refuse."""
     real = BaseDatabaseOperations.execute_sql_flush
 
-    def flush(self: Any, sql_list: list[str]) -> None:
+    def flush(self: BaseDatabaseOperations, sql_list: list[str]) -> None:
         with without_triggers(self.connection):
             real(self, sql_list)
 
-    BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", flush)
+        yield
 
 
 # Django's own lists of what there is: the same after every test, so they stay.
@@ -53,7 +56,7 @@ _LISTS = {"django_content_type", "auth_permission"}
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _lists_of_models_stay() -> None:
+def _lists_of_models_stay() -> Iterator[None]:
     """After each test that commits, Django empties them and fills them again, model by model:
     longer than most of those tests take. The staff roles, which `migrate` makes besides, are
     put back as they were made the first time."""
@@ -70,7 +73,9 @@ def _lists_of_models_stay() -> None:
         groups.extend(Group.objects.all())
         granted.extend(permissions._default_manager.all())
 
-    flush.emit_post_migrate_signal = emit  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "emit_post_migrate_signal", emit)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -80,7 +85,7 @@ def _migrations_run_once() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _empty_only_what_has_rows() -> None:
+def _empty_only_what_has_rows() -> Iterator[None]:
     """TRUNCATE makes new files for every table and index, 200 ms a test; few tables have rows."""
     real = connection.ops.sql_flush
 
@@ -94,7 +99,9 @@ def _empty_only_what_has_rows() -> None:
         )
         return [f"DO $$ BEGIN {emptied}END $$"]
 
-    connection.ops.sql_flush = sql_flush  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection.ops, "sql_flush", sql_flush)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -192,9 +199,7 @@ def conversation(channel: Channel, alice: User) -> Conversation:
     return Conversation.objects.get(pk=message.conversation_id)
 
 
-def message_time() -> Any:
-    from django.utils import timezone
-
+def message_time() -> datetime:
     return timezone.now()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
@@ -53,7 +54,7 @@ class Installation:
         # The workers are forked by a process of their own, before this one has threads.
         self.workers = Workers()
         call_command("migrate", verbosity=0)
-        lifecycle.JOB_SECONDS = 0.05
+        patch.object(lifecycle, "JOB_SECONDS", 0.05).start()
         self.shop = Shop()
         settings.SHOPIFY_ADMIN_ORIGIN = self.shop.origin
         settings.PUBLIC_URL = "http://testserver"
@@ -140,7 +141,7 @@ class Installation:
         self, count: int, *, price: str = "1.00", quantity: int = 100, paid: bool = True
     ) -> list[Order]:
         """Fresh orders of price × quantity, one customer each, read into our tables."""
-        made = []
+        made: list[Order] = []
         for _ in range(count):
             number = Order.objects.count() + len(made)
             placed = self.shop.place(

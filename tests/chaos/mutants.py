@@ -15,6 +15,13 @@ def apply(name: str) -> None:
         _MUTANTS[name]()
 
 
+def _replace(owner: object, **new: object) -> None:
+    """Put other functions in the place of an object's own, or of what a module imported."""
+    for name, value in new.items():
+        assert hasattr(owner, name), f"{owner} has no {name} any more"
+        setattr(owner, name, value)
+
+
 def _fresh_key() -> None:
     """Every send gets a new idempotency key."""
     from shopify_sync.api.client import AdminClient
@@ -29,7 +36,7 @@ def _fresh_key() -> None:
     def execute(self: AdminClient, name: str, variables: dict[str, Any]) -> dict[str, Any]:
         return real(self, name, fresh(variables))
 
-    AdminClient.execute = execute  # type: ignore[method-assign]
+    _replace(AdminClient, execute=execute)
     client: Any = AdminClient
     if real_send := getattr(client, "send", None):
 
@@ -45,6 +52,7 @@ def _blind() -> None:
 
     from orders import perform
     from orders.actions import (
+        progress,
         settlement,
         worker_steps,
     )
@@ -64,9 +72,9 @@ def _blind() -> None:
     def nothing(*_: Any) -> bool:
         return False
 
-    perform.progress.next_move = send  # type: ignore[assignment]
-    perform._accepted = accepted  # type: ignore[assignment]
-    settlement.is_evident = nothing  # type: ignore[assignment]
+    _replace(progress, next_move=send)
+    _replace(perform, _accepted=accepted)
+    _replace(settlement, is_evident=nothing)
 
 
 def _keyless_and_blind() -> None:
@@ -79,11 +87,11 @@ def _trust_answers() -> None:
     from django.utils import timezone
 
     from orders import perform
-    from orders.actions import worker_steps
+    from orders.actions import progress, worker_steps
     from orders.actions.progress import Settled
     from orders.models import ActionState
 
-    read = perform.progress.next_move
+    read = progress.next_move
 
     def next_move(action: Any, snapshot: Any, **words: Any) -> Any:
         seen = dataclasses.replace(snapshot, cancelled_at=None) if not action.job_gid else snapshot
@@ -98,9 +106,8 @@ def _trust_answers() -> None:
         worker_steps.settle(action, end, now=timezone.now(), maybe_applied=False)
         return False
 
-    perform.progress.next_move = next_move  # type: ignore[assignment]
-    perform._accepted = accepted  # type: ignore[assignment]
-    perform._rejected = rejected  # type: ignore[assignment]
+    _replace(progress, next_move=next_move)
+    _replace(perform, _accepted=accepted, _rejected=rejected)
 
 
 def _send_returns_again() -> None:
@@ -113,7 +120,7 @@ def _send_returns_again() -> None:
             return None
         return progress.ToSend(index)
 
-    progress._return_move = move
+    _replace(progress, _return_move=move)
 
 
 def _ack_early() -> None:
@@ -139,23 +146,21 @@ def _ack_early() -> None:
             setattr(action, name, value)
         return True
 
-    worker_steps.claim = claim  # type: ignore[assignment]
-    worker_steps._keep = keep  # type: ignore[assignment]
+    _replace(worker_steps, claim=claim, _keep=keep)
 
 
 def _accept_rejected_reads() -> None:
     """The engine goes on with whatever it read, though the projection has something newer."""
     from orders import perform
+    from orders.projection.record import record_snapshot as real
     from shopify_sync.reading import orders
-
-    real = perform.record_snapshot
 
     def record_snapshot(**words: Any) -> bool:
         real(**words)
         return True
 
     for module in (perform, orders):
-        module.record_snapshot = record_snapshot  # type: ignore[attr-defined]
+        _replace(module, record_snapshot=record_snapshot)
 
 
 def _no_check_before_sending() -> None:
@@ -169,7 +174,7 @@ def _no_check_before_sending() -> None:
     real = getattr(worker_steps, "check_before_sending", None)
     for module in [m for m in sys.modules.values() if m is not None]:
         if real is not None and getattr(module, "check_before_sending", None) is real:
-            module.check_before_sending = fine  # type: ignore[attr-defined]
+            _replace(module, check_before_sending=fine)
 
 
 def _no_unknown() -> None:
@@ -177,8 +182,7 @@ def _no_unknown() -> None:
     mean that nothing happened."""
     from django.utils import timezone
 
-    from orders import perform
-    from orders.actions import worker_steps
+    from orders.actions import progress, worker_steps
     from orders.actions.progress import (
         Contradiction,
         Settled,
@@ -186,7 +190,7 @@ def _no_unknown() -> None:
     )
     from orders.models import ActionState
 
-    release, next_move = worker_steps.release, perform.progress.next_move
+    release, next_move = worker_steps.release, progress.next_move
     undone = {"is_doubtful": False, "maybe_applied": False}
 
     def forget(action: Any, *, state: ActionState, **words: Any) -> bool:
@@ -208,9 +212,8 @@ def _no_unknown() -> None:
         worker_steps.keep(action, **undone)
         return Settled(ActionState.REJECTED, "It did not happen.")
 
-    perform.progress.next_move = unseen
-    worker_steps.release = forget  # type: ignore[assignment]
-    worker_steps.human_needed = give_up  # type: ignore[assignment]
+    _replace(progress, next_move=unseen)
+    _replace(worker_steps, release=forget, human_needed=give_up)
 
 
 def _believe_every_signature() -> None:
@@ -223,8 +226,8 @@ def _believe_every_signature() -> None:
     def signed(*_: Any) -> bool:
         return True
 
-    receiver.is_signed = signed  # type: ignore[assignment]
-    view.is_signed = signed  # type: ignore[assignment]
+    _replace(receiver, is_signed=signed)
+    _replace(view, is_signed=signed)
 
 
 def _nothing() -> None:

@@ -8,10 +8,10 @@ import django
 
 django.setup()
 
-from django.conf import settings  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from orders.models import OrderAction  # noqa: E402
+from tests.chaos.settings import CELERY_BROKER_URL  # noqa: E402
 
 for name in (
     "orders.services",
@@ -25,5 +25,5 @@ for name in (
     import_module(name)
 # Queries are compiled and messages built without a database or a broker being asked.
 str(OrderAction.objects.due(now=timezone.now()).query)
-if settings.CELERY_BROKER_URL.startswith("memory:"):
+if CELERY_BROKER_URL.startswith("memory:"):
     import_module("orders.tasks").perform_action.delay(0)

@@ -1,5 +1,7 @@
 """Celery as it was before: one pool for all tasks, without limits per host."""
 
+from unittest.mock import patch
+
 from celery import signals
 
 from settings.celery import app
@@ -14,6 +16,6 @@ def _without_limits(**_: object) -> None:
         lanes,
     )
 
-    lanes.FAILURES = 10**9  # type: ignore[misc]
+    patch.object(lanes, "FAILURES", 10**9).start()
     lanes.LANES.update(dict.fromkeys(lanes.Way, 10**6))
-    claiming.LANES_PER_CHANNEL = 10**6  # type: ignore[misc]
+    patch.object(claiming, "LANES_PER_CHANNEL", 10**6).start()

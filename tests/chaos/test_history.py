@@ -154,7 +154,7 @@ def test_a_consistent_history_passes(fact: ActionFact, ledger: dict[str, Any]) -
         ),
         (action("rejected", "cancel"), books(canceled=CANCELED), "said not to have happened"),
         (action(), books(), "done without a refund"),
-        (action(), books(refund(**STAFF)), "done without a refund"),
+        (action(), books(refund("15.0", **STAFF)), "done without a refund"),
         (action("awaiting_bank"), books(), "done without a refund"),
         (action("reversed"), books(), "done without a refund"),
         (action("succeeded", "cancel"), books(), "the order is not canceled"),

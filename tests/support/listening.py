@@ -22,7 +22,8 @@ class Heard:
 
     @property
     def topics(self) -> list[str]:
-        return self.data.get("topics", [])
+        topics: list[str] = self.data.get("topics", [])
+        return topics
 
 
 class Stream:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from fido2.cose import ES256
+from fido2.cose import ES256, CoseKey
 from fido2.utils import websafe_encode
 from fido2.webauthn import (
     Aaguid,
@@ -31,7 +31,8 @@ class Passkey:
         self.rp_id, self.origin = rp_id, origin
         self._private = ec.generate_private_key(ec.SECP256R1())
         self.id = secrets.token_bytes(32)
-        self._public = ES256.from_cryptography_key(self._private.public_key())
+        es256 = CoseKey.for_alg(ES256.ALGORITHM)
+        self._public = es256.from_cryptography_key(self._private.public_key())
 
     @property
     def key(self) -> dict[str, str]:

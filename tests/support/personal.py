@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from orders import snapshot as snapshots
@@ -74,7 +75,7 @@ def filled(kind: Any, word: Callable[[str], str], name: str = "") -> Any:
         return filled(next(a for a in args if a is not type(None)), word, name)
     if kind is str:
         return word(name)
-    if dataclasses.is_dataclass(kind) and kind.__name__ in KEPT:
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind.__name__ in KEPT:
         hints = typing.get_type_hints(kind)
         names = [f.name for f in dataclasses.fields(kind)]
         return kind(**{n: filled(hints[n], word, f"{kind.__name__}.{n}") for n in names})
@@ -83,7 +84,7 @@ def filled(kind: Any, word: Callable[[str], str], name: str = "") -> Any:
     plain = {
         int: 1,
         bool: True,
-        snapshots.datetime: samples.NOW,
+        datetime: samples.NOW,
         snapshots.MoneyBag: samples.bag("1.00"),
     }
     return plain.get(kind, samples.bag("1.00").shop)

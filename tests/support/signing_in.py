@@ -15,7 +15,8 @@ SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
 def code(secret: str = SECRET, *, ahead: int = 0) -> str:
     """What an authenticator app shows now, or `ahead` periods of 30 seconds from now."""
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30 + ahead))
+    shown: str = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + ahead))
+    return shown
 
 
 def give_app(user: User) -> None:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from inbox import api_tokens
 from inbox.models import TokenScope
+from orders.models import Store
 
 
-def api_token(user: User, scope: str = "act", *, name: str = "Test", **more: Any) -> str:
-    """The text of a new token; `more` is what api_tokens.create takes besides."""
-    settings = {"days": 90, "by": user, "now": timezone.now()} | more
-    return api_tokens.create(owner=user, name=name, scope=TokenScope(scope), **settings)[1]
+def api_token(
+    user: User,
+    scope: str = "act",
+    *,
+    name: str = "Test",
+    days: int = 90,
+    stores: Iterable[Store] = (),
+) -> str:
+    """The text of a new token, made by the user for the user."""
+    _token, text = api_tokens.create(
+        owner=user,
+        name=name,
+        scope=TokenScope(scope),
+        days=days,
+        stores=stores,
+        by=user,
+        now=timezone.now(),
+    )
+    return text
 
 
 def bearing(text: str) -> dict[str, str]:

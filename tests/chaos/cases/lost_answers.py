@@ -156,8 +156,6 @@ def _compare(name: str, action: OrderAction, wanted: ActionState) -> list[str]:
     if action.state != wanted:
         return [f"{name}: {action.state} instead of {wanted}"]
     notice = panels.action_notice(action)
-    if notice is None:
-        return [f"{name}: no words for it"]
     doubt = wanted == ActionState.UNKNOWN
     broken = []
     if notice.can_withdraw == doubt:

@@ -34,7 +34,9 @@ def properties(world: Installation, run: Run) -> Outcome:
         )
         shares = allocate(part, limits)
         if run.mutant:
-            shares = [Money(share.amount / 3 * 3 + Decimal("0.001"), currency) for share in shares]
+            shares = tuple(
+                Money(share.amount / 3 * 3 + Decimal("0.001"), currency) for share in shares
+            )
         if total(shares, currency) != part:
             broken.append(f"{part}: its parts are {total(shares, currency)}")
         if any(s > most for s, most in zip(shares, limits, strict=True)):

@@ -25,7 +25,8 @@ def writers(world: Installation, run: Run) -> Outcome:
     if run.mutant:
         _deferred_transactions()
     world.workers.start(3, temper)
-    wanted, accepted = run.size(ACTIONS, least=80), []
+    wanted = run.size(ACTIONS, least=80)
+    accepted: list[int] = []
     errors: list[str] = []
     kills = run.size(KILLS, least=10)
     while len(accepted) < wanted:

@@ -164,11 +164,12 @@ def _disarm(run: Run) -> None:
     # Nor may the reservation's conditional UPDATE, which locks the row too, line them up.
     from orders.actions import transitions
 
-    transitions.reserve = lambda order, action: None  # type: ignore[assignment]
+    transitions.reserve = lambda order, action: None
 
 
 def _whole(order: Order) -> Decimal:
-    return order.net_payment.quantize(Decimal("0.01"))
+    paid: Decimal = order.net_payment
+    return paid.quantize(Decimal("0.01"))
 
 
 def _refund_of(order: Order, amount: str, by: User) -> previews.Proposal:

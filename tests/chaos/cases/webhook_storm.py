@@ -283,7 +283,7 @@ def _outage(scale: float) -> None:
         "port": settings.DATABASES["default"]["PORT"],
         "user": settings.DATABASES["default"]["USER"],
     }
-    with psycopg.connect(**words, dbname="postgres", autocommit=True) as admin:  # type: ignore[arg-type]
+    with psycopg.connect(**words, dbname="postgres", autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         until = time.monotonic() + max(3.0, OUTAGE_S * min(scale, 1.0))
         while time.monotonic() < until:
