@@ -151,7 +151,7 @@ def _judge_all(
             options.say(_line("unreached", mutant))
             continue
         likely = noticed.setdefault((mutant.module, mutant.where), Counter())
-        tests.sort(key=lambda test, likely=likely: -likely[test])
+        tests.sort(key=likely.__getitem__, reverse=True)
         _judge(warm, mutant, tests, found.seconds, likely, is_allowed, result, options)
     warm.forks.finish()
 

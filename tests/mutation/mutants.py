@@ -199,7 +199,7 @@ def probed(root: Path, module: str, number: int) -> CodeType:
     tree = ast.parse((root / module).read_text())
 
     def probe(before: ast.stmt) -> ast.stmt:
-        told = ast.Constant((number, before.lineno))
+        told = ast.Tuple([ast.Constant(number), ast.Constant(before.lineno)], ast.Load())
         call = ast.Call(ast.Name(PROBE, ast.Load()), [told], [])
         return ast.fix_missing_locations(ast.copy_location(ast.Expr(call), before))
 
@@ -360,7 +360,7 @@ def _handler(node: ast.ExceptHandler, place: _Place) -> Iterator[_Site]:
 
 def _returned(node: ast.Return, place: _Place) -> Iterator[_Site]:
     value = node.value
-    others: list[object] = [None]
+    others: list[bool | None] = [None]
     if isinstance(value, ast.Constant):
         # The constants of a bool are turned around below.
         others = [] if value.value is None or isinstance(value.value, bool) else [None]
@@ -499,7 +499,7 @@ def _is_text(node: ast.BinOp) -> bool:
     )
 
 
-def _constant_of(value: object) -> ast.Constant:
+def _constant_of(value: int) -> ast.Constant:
     return ast.Constant(value)
 
 

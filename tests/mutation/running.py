@@ -367,11 +367,13 @@ def map_missing(
 
         return ended
 
+    def mapping(tests: list[str], target: Path) -> Callable[[Path], int]:
+        return lambda _folder: warm.map(tests, warm.modules, target)
+
     # The longest first, as far as their number tells, so that none is left alone at the end.
     for file in sorted(missing, key=lambda file: -len(files[file])):
-        target = folder / f"{keys.of(file)}.json"
         warm.fork(
-            lambda _folder, tests=files[file], target=target: warm.map(tests, warm.modules, target),
+            mapping(files[file], folder / f"{keys.of(file)}.json"),
             ended_of(file),
         )
     warm.forks.finish()

@@ -279,7 +279,8 @@ def odd_methods(client: Client, paths: list[str]) -> list[str]:
             if code != 405:
                 found.append(f"{method} {path}: {code}")
         head, get = client.head(path, secure=True), client.get(path, secure=True)
-        if head.status_code not in {get.status_code, 405} or getattr(head, "content", b""):
+        content = getattr(head, "content", b"")
+        if head.status_code not in {get.status_code, 405} or content:
             found.append(f"HEAD {path}: {head.status_code}, GET: {get.status_code}")
     return found
 

@@ -23,7 +23,7 @@ from graphql import (
 )
 from graphql.type import GraphQLObjectType, GraphQLUnionType
 
-from practice_store.graphql import execution
+from practice_store.graphql.scalars import schema
 
 Json = dict[str, Any]
 PAGE = 50
@@ -176,7 +176,7 @@ def _completed(text: str, variables: Json, body: Json) -> Json:
 
 
 def _root(field: str) -> str:
-    types = execution.schema().type_map
+    types = schema().type_map
     for name in ("Mutation", "QueryRoot"):
         kind = types[name]
         if isinstance(kind, GraphQLObjectType) and field in kind.fields:
@@ -186,7 +186,7 @@ def _root(field: str) -> str:
 
 def document(kind: str, data: Json, variables: Json) -> str:
     """A request that asks for exactly these fields, with as many of the variables as it takes."""
-    root = execution.schema().type_map[kind]
+    root = schema().type_map[kind]
     assert isinstance(root, GraphQLObjectType)
     declared: dict[str, GraphQLInputType] = {}
     lines = []
@@ -222,7 +222,7 @@ def _selection(kind: Any, answer: Any) -> str:
         return "{ __typename }"
     if isinstance(kind, GraphQLUnionType):
         name = next((row["__typename"] for row in rows if "__typename" in row), "")
-        member = execution.schema().type_map.get(name)
+        member = schema().type_map.get(name)
         inner = _selection(member, rows) if member is not None else ""
         return f"{{ __typename ... on {name} {inner} }}" if inner else "{ __typename }"
     merged: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from practice_store.changes import staff_actions
@@ -21,10 +22,10 @@ def seed(store: Store, domain: str, held: list[Json], made: set[str]) -> dict[st
     for data in held:
         order = data.get("order")
         if isinstance(order, dict) and order.get("id") and order["id"] not in {*ids, *made}:
-            ids |= store.act(domain, lambda c, order=order: _order(c, order))
+            ids |= store.act(domain, partial(_order, order=order))
         customers = (data.get("customers") or {}).get("edges") or ()
         for edge in customers:
-            ids |= store.act(domain, lambda c, node=edge["node"]: _customer(c, node))
+            ids |= store.act(domain, partial(_customer, node=edge["node"]))
     return ids
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -207,9 +208,7 @@ def test_lists_come_in_another_order_and_always_in_the_same(shop: Shop) -> None:
     line = order.lines[0].number_id
     for number in range(6):
         tracking = [Tracking(number=f"{number}{part}") for part in "abcdef"]
-        shop.act(
-            lambda c, t=tracking: staff_actions.ship(c, order, quantities={line: 1}, tracking=t)
-        )
+        shop.act(partial(staff_actions.ship, order=order, quantities={line: 1}, tracking=tracking))
         shop.act(lambda c: staff_actions.open_return(c, order, requested=True))
     refund_by_staff(shop, order, "1.00", times=6)
     query = """query($id: ID!, $first: Int!) { order(id: $id) { refunds(first: $first) { id }
@@ -373,7 +372,7 @@ def test_a_bank_takes_its_time(shop: Shop, course: Any, at_once: str, later: str
 def two_payments(shop: Shop) -> Order:
     order = shop.place(paid=False)
     for gateway in ("gift_card", "shopify_payments"):
-        shop.act(lambda c, g=gateway: staff_actions.pay(c, order, Decimal("20.00"), gateway=g))
+        shop.act(partial(staff_actions.pay, order=order, amount=Decimal("20.00"), gateway=gateway))
     return order
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.practice_store import replay
+from tests.practice_store.recorded import steps
 
 CAD = {
     "shopMoney": {"amount": "15.0", "currencyCode": "CAD"},
@@ -105,7 +106,7 @@ def test_a_folder_without_recordings_fails(tmp_path: Path) -> None:
 
 def test_requests_and_answers_are_found_in_whatever_shape() -> None:
     shop = {"data": {"shop": {"name": "x"}}}
-    found = replay.steps(
+    found = steps(
         {
             "setup": {"one": {"query": "{ shop { name } }", "response": {"payload": shop}}},
             "cases": [{"request": {"document": "{ shop { name } }"}, "response": {"body": shop}}],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,13 +14,14 @@ from tests.support.shop import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db
 HEADERS = {"Host": DOMAIN, "X-Shopify-Access-Token": "shpat_practice_demo"}
+Door = Callable[..., urllib3.BaseHTTPResponse]
 
 
 @pytest.fixture
-def door(shop: Shop) -> Iterator[Any]:
+def door(shop: Shop) -> Door:
     pool = urllib3.PoolManager(retries=False)
 
-    def call(method: str, path: str, body: Any = None, **headers: str) -> Any:
+    def call(method: str, path: str, body: Any = None, **headers: str) -> urllib3.BaseHTTPResponse:
         data = json.dumps(body).encode() if isinstance(body, dict | list) else body
         return pool.request(
             method, shop.origin + path, body=data, headers=HEADERS | headers, redirect=False
@@ -29,7 +30,7 @@ def door(shop: Shop) -> Iterator[Any]:
     return call
 
 
-def test_a_wrong_token_and_an_unknown_shop_are_turned_away(door: Any) -> None:
+def test_a_wrong_token_and_an_unknown_shop_are_turned_away(door: Door) -> None:
     path, body = "/admin/api/2026-10/graphql.json", {"query": "{ shop { name } }"}
     assert door("POST", path, body).status == 200
     assert door("POST", path, body, **{"X-Shopify-Access-Token": "wrong"}).status == 401
@@ -62,7 +63,7 @@ def test_a_query_beyond_the_limit_is_refused(shop: Shop) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "MAX_COST_EXCEEDED"
 
 
-def test_faults_are_rules_and_nonsense_is_refused(door: Any) -> None:
+def test_faults_are_rules_and_nonsense_is_refused(door: Door) -> None:
     rules = [{"operation": "shop", "phase": "500_before", "nth": 2}]
     assert door("POST", "/_practice/faults", rules).status == 200
     path, body = "/admin/api/2026-10/graphql.json", {"query": "{ shop { name } }"}
@@ -72,7 +73,7 @@ def test_faults_are_rules_and_nonsense_is_refused(door: Any) -> None:
     assert door("POST", "/_practice/reset", {}).status == 200
 
 
-def test_oauth_hands_out_a_code_once_and_rotates_refresh_tokens(door: Any) -> None:
+def test_oauth_hands_out_a_code_once_and_rotates_refresh_tokens(door: Door) -> None:
     query = "client_id=practice-demo&redirect_uri=https://inbox.example.com/cb&state=s&scope=read_orders"
     assert b"Install app" in door("GET", f"/admin/oauth/authorize?{query}").data
     form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -92,7 +93,7 @@ def test_oauth_hands_out_a_code_once_and_rotates_refresh_tokens(door: Any) -> No
     assert door("POST", "/admin/oauth/access_token", wrong, **as_json).status == 401
 
 
-def test_the_staff_page_shows_names_as_text(door: Any, shop: Shop) -> None:
+def test_the_staff_page_shows_names_as_text(door: Door, shop: Shop) -> None:
     shop.place(email="a@example.com", paid=False)
     page = door("GET", "/_practice/?q=<script>").data.decode()
     assert "<script>" not in page
@@ -112,14 +113,14 @@ def test_a_saved_store_goes_on_where_it_stopped(shop: Shop, tmp_path: Any) -> No
     assert again.world.shops[DOMAIN].orders[order.number_id] == order
 
 
-def test_a_page_says_what_the_store_can_and_cannot_do(door: Any) -> None:
+def test_a_page_says_what_the_store_can_and_cannot_do(door: Door) -> None:
     assert b'href="/_practice/about"' in door("GET", "/_practice/").data
     page = door("GET", "/_practice/about").data.decode()
     for words in ("pre-release of 2026-10", "requestedOrderEdits", "returnProcess", "It cannot"):
         assert words in page
 
 
-def test_older_versions_are_answered_as_themselves(door: Any, shop: Shop) -> None:
+def test_older_versions_are_answered_as_themselves(door: Door, shop: Shop) -> None:
     order = shop.place()
     query = f'''mutation {{ orderCancel(orderId: "{order.id}", reason: OTHER, restock: false)
         {{ jobResult {{ id }} orderCancelUserErrors {{ message }} }} }}'''

@@ -16,6 +16,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from inbox.conversations import services as talks
 from inbox.models import Channel, Contact, Identity, Message
 from orders import (
     audit,
@@ -227,10 +228,8 @@ def test_after_a_restored_backup_the_redactions_are_replayed(
     at = timezone.now() - timedelta(days=5)
     for number in range(3):
         filling.record(store, number, at)
-    sender = filling.talks.Sender(
-        external_id="u-again", name=filling.canary(0), email=filling.email(0)
-    )
-    filling.talks.receive(
+    sender = talks.Sender(external_id="u-again", name=filling.canary(0), email=filling.email(0))
+    talks.receive(
         channel=channel,
         external_id="m-x",
         conversation_id="c-x",
@@ -352,10 +351,10 @@ def test_only_data_past_its_retention_period_is_deleted(
     now = timezone.now() + timedelta(days=61)
     # They wrote again, a week ago.
     for number in talking:
-        sender = filling.talks.Sender(
+        sender = talks.Sender(
             external_id=f"u-{filling.canary(number)}", email=filling.email(number)
         )
-        filling.talks.receive(
+        talks.receive(
             channel=channel,
             external_id=f"again-{number}",
             conversation_id=f"c-{filling.canary(number)}",
@@ -375,7 +374,9 @@ def test_only_data_past_its_retention_period_is_deleted(
     assert not OrderTracking.objects.filter(order__masked_at__isnull=False).exists()
     assert not WebhookEvent.objects.exclude(body=b"").exists()
     # An old order that is read again without having changed stays masked.
-    filling.record(store, 0, Order.objects.get(legacy_id=filling.FIRST_ORDER).shop_updated_at)
+    updated_at = Order.objects.get(legacy_id=filling.FIRST_ORDER).shop_updated_at
+    assert updated_at is not None
+    filling.record(store, 0, updated_at)
     assert Order.objects.filter(masked_at=None).count() == 10
 
     years = timezone.now() + timedelta(days=800)

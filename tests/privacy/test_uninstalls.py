@@ -184,7 +184,7 @@ def test_the_deletion_of_a_shop_ends(
     assert request.state == PrivacyState.DONE
     # The ledger of money stays: what was requested, and its outcome.
     action.refresh_from_db()
-    assert (str(action.amount.normalize()), action.currency) == ("5", "EUR")  # type: ignore[union-attr]
+    assert (str(action.amount.normalize()), action.currency) == ("5", "EUR")
     assert b"jane@example.com" not in dump()
 
 
