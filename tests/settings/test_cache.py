@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import copy_context
+from typing import Any
 
 import pytest
 import redis
@@ -42,7 +43,7 @@ def test_what_one_request_learned_of_redis_the_next_one_knows(
     asked: list[int] = []
     real = RedisCache.get
 
-    def get(self: RedisCache, *args: object, **kwargs: object) -> object:
+    def get(self: RedisCache, *args: Any, **kwargs: Any) -> object:
         asked.append(id(self))
         return real(self, *args, **kwargs)
 
@@ -50,7 +51,10 @@ def test_what_one_request_learned_of_redis_the_next_one_knows(
     own._shared.cache_clear()
     seen = [copy_context().run(lambda: handler["default"]) for _ in range(3)]
     assert len(set(map(id, seen))) == 3
+    clients = set()
     for each in seen:
+        assert isinstance(each, RedisOrMemory)
         assert each.get("a") is None
+        clients.add(id(each._cache))
     assert len(asked) == 1, "Redis is asked once, then left alone for a while"
-    assert len({id(each._cache) for each in seen}) == 1
+    assert len(clients) == 1

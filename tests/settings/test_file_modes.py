@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def test_the_processes_write_for_their_own_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(commands.ALL, "try", lambda _: write(tmp_path))
-    monkeypatch.setattr(commands.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["core.server", "try"])
     assert commands.main() == 0
     assert readable_by_others(tmp_path) == []
@@ -87,7 +88,7 @@ def test_another_user_may_read_static_files_and_nothing_else(
     """A web server in front that serves /static/ runs as a user of its own."""
     folder = tmp_path / "var"
     monkeypatch.setenv("VAR_DIR", str(folder))
-    monkeypatch.setattr(serve.subprocess, "run", lambda *_, **__: collect(folder))
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: collect(folder))
     os.umask(private_files.UMASK)
     serve._prepare(for_web=for_web)
     static = folder / "static"

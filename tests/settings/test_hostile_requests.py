@@ -29,6 +29,7 @@ from inbox.api.channels import ChannelMessages
 from inbox.channels import keys
 from inbox.models import Channel
 from settings import asgi
+from settings.wsgi import application as django_application
 from shopify_sync.webhooks.receiver import PATH
 
 CROWD = 40
@@ -418,9 +419,10 @@ def test_a_client_that_stops_reading_a_large_piece_is_cut_off(
 def test_a_large_file_leaves_its_thread_in_few_pieces(application: str, most: int) -> None:
     """Otherwise a few clients that ask for the largest file keep all threads busy handing it over."""
     path = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
-    called = asgi._in_large_pieces if application == "ours" else asgi.django_application
-    answer = called(RequestFactory().get(path).environ, lambda *_: None)
+    called = asgi._in_large_pieces if application == "ours" else django_application
+    answer = called(RequestFactory().get(path).environ, lambda *_: len)
     pieces = [len(piece) for piece in answer]
+    assert hasattr(answer, "close")
     answer.close()
     assert sum(pieces) > 10**6
     assert len(pieces) <= most

@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from core.encryption import UndecryptableSecret
+from core.encryption import EncryptedTextField, SealedTextField, UndecryptableSecret
 from inbox.channels import keys
 from inbox.conversations import services
 from inbox.frames import authentication
@@ -107,7 +107,7 @@ def messenger() -> Iterator[tuple[str, list[tuple[bytes, dict[str, str]]]]]:
 
 
 def test_nothing_is_left_under_the_old_key(secrets: str, settings: Any) -> None:
-    kinds = (rotate_keys.EncryptedTextField, rotate_keys.SealedTextField)
+    kinds = (EncryptedTextField, SealedTextField)
     fields = [f for m in apps.get_models() for f in m._meta.fields if isinstance(f, kinds)]
     every = {f"{field.model._meta.db_table}.{field.column}" for field in fields}
     new = settings.FIELD_ENCRYPTION_KEYS[0]

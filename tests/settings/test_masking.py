@@ -151,7 +151,7 @@ def _report(filter_class: Any, reporter_class: Any) -> str:
             "X-Shopify-Hmac-Sha256": HMAC,
         },
     )
-    request.exception_reporter_filter = filter_class()  # type: ignore[attr-defined]
+    request.exception_reporter_filter = filter_class()
     try:
         body, api_secret, where = f"token {TOKEN} of {EMAIL}", SECRET, {"tel": PHONE}  # noqa: F841
         raise RuntimeError(f"{PHONE} could not be told; {KEY}")

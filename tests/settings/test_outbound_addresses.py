@@ -334,7 +334,7 @@ def test_a_name_that_changes_its_address_is_asked_once(monkeypatch: pytest.Monke
         # The control: look first, connect later.
         wanted.clear()
         asked.clear()
-        assert http.is_public(socket.getaddrinfo("hook.example", 443)[0][4][0])
+        assert http.is_public(str(socket.getaddrinfo("hook.example", 443)[0][4][0]))
         plain = http.pool(connect_s=1, read_s=1)
         with contextlib.suppress(http.NoAnswer):
             http.call(plain, "GET", "https://hook.example/", within_s=1, at_most=1)

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from re import _constants as codes  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as codes
+from re import _parser as parser
 from typing import Any, Final
 
 import pytest
@@ -199,7 +199,8 @@ def _sample_of(code: Any, argument: Any) -> str:
     if code is codes.IN:
         return _one_of(argument)
     if code in {codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT}:
-        return _sample(argument[2]) * min(max(argument[0], 0), 40)
+        least: int = argument[0]
+        return _sample(argument[2]) * min(max(least, 0), 40)
     bodies = _bodies(code, argument)
     return _sample(bodies[0]) if bodies else ""
 

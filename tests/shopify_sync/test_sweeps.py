@@ -105,7 +105,7 @@ def test_without_the_guard_the_second_waits_for_ever(
         return len([work(key) for key in keys])
 
     failing(monkeypatch, actions, "perform", two[0].pk)
-    monkeypatch.setattr(order_tasks.sweeps, "each", each)
+    monkeypatch.setattr(sweeps, "each", each)
     for _sweep in range(3):
         with pytest.raises(ValueError, match="out of range"):
             order_tasks.sweep_actions()
@@ -181,7 +181,7 @@ def test_an_order_that_breaks_its_reader_rests_and_the_others_are_read(
     bad, good = Order.objects.order_by("pk")
     for order in (bad, good):
         Order.objects.filter(pk=order.pk).update(dirty_seq=order.dirty_seq + 1, fetch_after=None)
-    real = orders.record_snapshot
+    real = services.record_snapshot
 
     def record(*, order: Order, **more: Any) -> bool:
         if order.pk == bad.pk:
@@ -205,7 +205,7 @@ def test_a_customer_that_breaks_its_reader_rests_and_the_others_are_read(
     seen()
     bad, good = Customer.objects.order_by("pk")
     Customer.objects.update(dirty_seq=5, clean_seq=0, fetch_after=None, fetch_lease_until=None)
-    real = customer_reads.record_customer
+    real = services.record_customer
 
     def record(*, customer_id: int, **more: Any) -> bool:
         if customer_id == bad.pk:

@@ -26,7 +26,8 @@ class Server:
     """Answers every POST with what the test set."""
 
     def __init__(self) -> None:
-        self.status, self.body, self.headers = 200, b"{}", {}
+        self.status, self.body = 200, b"{}"
+        self.headers: dict[str, str] = {}
         self.seen: list[Any] = []
         self.raw: list[bytes] = []
         self.paths: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from shopify_sync.api.client import (
 from shopify_sync.api.errors import (
     NeedsAdmin,
     OutcomeUnknown,
+    ShopifyError,
     Throttled,
     Unreachable,
 )
@@ -300,7 +302,7 @@ def test_background_reads_leave_half_of_the_budget_to_the_agents(answering: Any)
 
 def test_the_budget_refills_at_shopifys_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(client_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     budget = Budget(seen_at=now)
     budget.learn(
         {
@@ -398,7 +400,7 @@ def test_errors_beside_data_fail_the_call_unless_they_hide_fields(
     answering: Any, body: dict[str, Any]
 ) -> None:
     answering(Answer(200, json.dumps(body).encode()))
-    with pytest.raises(client_module.ShopifyError):
+    with pytest.raises(ShopifyError):
         ask()
 
 

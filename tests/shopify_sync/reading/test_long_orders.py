@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from orders import previews, rules
 from orders.models import Order, Store
+from shopify_sync import mapping
 from shopify_sync.reading import orders
 from tests.support.shop import Shop
 
@@ -74,8 +75,12 @@ def test_a_page_that_is_missing_ends_nothing_early() -> None:
                 return {"order": {"updatedAt": "now"}}
             return {"order": {"lineItems": pages[variables["after"]]}}
 
+    def keep(data: dict[str, Any]) -> dict[str, Any]:
+        made.append(data)
+        return data
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(orders.mapping, "order_snapshot", lambda data: made.append(data) or data)
+        patch.setattr(mapping, "order_snapshot", keep)
         reader = Reader()
         orders.read_snapshot(reader, "gid")  # type: ignore[arg-type]
     assert asked == [

@@ -211,7 +211,7 @@ def test_no_request_waits_for_a_renewal_while_its_token_is_valid(
 ) -> None:
     in_its_last_minutes()
     ShopConnection.objects.update(renewal_lease_until=timezone.now() + timedelta(seconds=15))
-    with patch.object(tokens.time, "sleep", side_effect=AssertionError("waited")):
+    with patch.object(time, "sleep", side_effect=AssertionError("waited")):
         assert read(installed)
 
 

@@ -337,7 +337,12 @@ def test_concurrent_deliveries_are_each_stored_once(
     ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())
     sizes: list[int] = []
     real = storage._store
-    monkeypatch.setattr(storage, "_store", lambda d, now: sizes.append(len(d)) or real(d, now))
+
+    def store_them(deliveries: Any, now: Any) -> Any:
+        sizes.append(len(deliveries))
+        return real(deliveries, now)
+
+    monkeypatch.setattr(storage, "_store", store_them)
     body = b'{"id": 1}'
 
     def sender(number: int) -> list[str]:
