@@ -194,7 +194,7 @@ def test_the_export_is_written_down_and_the_admin_changes_nothing(client: Client
     entry = AuditEntry.objects.create(kind=AuditKind.STORE, after="=1+1")
     data = {"action": "download_csv", "_selected_action": [entry.pk]}
     answer = client.post("/admin/orders/auditentry/", data)
-    text = b"".join(answer.streaming_content).decode()
+    text = answer.getvalue().decode()
     assert '"\'=1+1"' in text
     assert AuditEntry.objects.filter(kind=AuditKind.EXPORT, actor="admin").exists()
     assert client.post(f"/admin/orders/auditentry/{entry.pk}/change/", {}).status_code == 403

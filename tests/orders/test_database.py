@@ -209,7 +209,7 @@ def test_the_audit_log_is_only_added_to(verb: str) -> None:
 def _columns(row: Model) -> tuple[str, list[Any]]:
     """The row's INSERT OR REPLACE, as another program could send it."""
     fields = row._meta.concrete_fields
-    names = ", ".join(field.column for field in fields)
+    names = ", ".join(str(field.column) for field in fields)
     marks = ", ".join(["%s"] * len(fields))
     values = [
         field.get_db_prep_save(getattr(row, field.attname), connection=connection)

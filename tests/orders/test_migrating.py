@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from io import StringIO
 from typing import Any
 
@@ -63,7 +64,7 @@ def busy(monkeypatch: pytest.MonkeyPatch) -> list[type[Exception]]:
             raise OperationalError("no") from left.pop()("no")
 
     monkeypatch.setattr(migrate.Command, "handle", handle)
-    monkeypatch.setattr(ours.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     return left
 
 

@@ -9,16 +9,16 @@ import pytest
 
 from orders import rules
 from orders.money import Money
-from orders.snapshot import Dispute, Refund, RefundTransaction, Return
+from orders.snapshot import Dispute, OrderSnapshot, Refund, RefundTransaction, Return
 from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
 
 
-def cancel(snapshot: object, **options: object) -> str | None:
+def cancel(snapshot: OrderSnapshot, **options: int) -> str | None:
     refusal = rules.cancel_refusal(snapshot, now=NOW, **options)
     return refusal.code if refusal else None
 
 
-def refund(snapshot: object) -> str | None:
+def refund(snapshot: OrderSnapshot) -> str | None:
     refusal = rules.refund_refusal(snapshot)
     return refusal.code if refusal else None
 
@@ -45,7 +45,7 @@ DELIVERED = parcel(display_status="DELIVERED", delivered_at=NOW)
         (order(refunded="20.00", financial_status="REFUNDED"), None),
     ],
 )
-def test_when_an_order_may_be_canceled(snapshot: object, code: str | None) -> None:
+def test_when_an_order_may_be_canceled(snapshot: OrderSnapshot, code: str | None) -> None:
     assert cancel(snapshot) == code
 
 
@@ -59,7 +59,7 @@ def test_when_an_order_may_be_canceled(snapshot: object, code: str | None) -> No
         (order(is_refundable=False), "not_refundable"),
     ],
 )
-def test_when_there_is_money_to_give_back(snapshot: object, code: str | None) -> None:
+def test_when_there_is_money_to_give_back(snapshot: OrderSnapshot, code: str | None) -> None:
     assert refund(snapshot) == code
 
 
@@ -241,8 +241,12 @@ def test_only_transactions_that_brought_money_count_as_payments() -> None:
 
 
 def test_a_refusal_of_an_unpaid_order_tells_how_to_go_on() -> None:
-    assert "Cancel the order instead" in str(rules.refund_refusal(order(paid="0")).hint)
-    assert not rules.refund_refusal(order(paid="0", cancelled_at=NOW)).hint
+    unpaid = rules.refund_refusal(order(paid="0"))
+    canceled = rules.refund_refusal(order(paid="0", cancelled_at=NOW))
+    assert unpaid is not None
+    assert canceled is not None
+    assert "Cancel the order instead" in str(unpaid.hint)
+    assert not canceled.hint
 
 
 @pytest.mark.parametrize("status", ["NEEDS_RESPONSE", "UNDER_REVIEW", "WON", "LOST"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from orders.snapshot import OrderSnapshot
 from orders.statuses import badges
 from orders.statuses.badges import (
     Pip,
@@ -18,7 +20,7 @@ from tests.support.snapshots import NOW, order, parcel, shipped
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
-def fulfillment(snapshot: object) -> badges.Badge:
+def fulfillment(snapshot: OrderSnapshot) -> badges.Badge:
     return badges.fulfillment_badge(snapshot, now=NOW, zone=BERLIN)
 
 
@@ -34,7 +36,7 @@ def fulfillment(snapshot: object) -> badges.Badge:
         ({"closed_at": NOW + timedelta(seconds=1), "cancelled_at": NOW}, ["Canceled"]),
     ],
 )
-def test_the_order_has_one_primary_badge(changes: dict, labels: list[str]) -> None:
+def test_the_order_has_one_primary_badge(changes: dict[str, Any], labels: list[str]) -> None:
     assert [b.label for b in badges.order_badges(order(**changes))] == labels
 
 

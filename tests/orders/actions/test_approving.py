@@ -217,6 +217,7 @@ def test_an_approval_of_an_order_that_changed_ends_the_action(
     ask: Callable[..., OrderAction], sara: User
 ) -> None:
     action = ask()
+    assert action.order.shop_updated_at is not None
     updated = action.order.shop_updated_at + timedelta(minutes=1)
     stored(order(refunded="1.00", updated_at=updated), action.order.store)
     now = timezone.now()
@@ -234,6 +235,7 @@ def test_an_approval_in_time_is_valid(
     ask: Callable[..., OrderAction], sara: User, late_s: int, state: ActionState
 ) -> None:
     action = ask()
+    assert action.expires_at is not None
     now = action.expires_at + timedelta(seconds=late_s)
     if state == ActionState.QUEUED:
         approve(action, sara, now=now)
@@ -283,7 +285,8 @@ def test_an_action_approved_just_before_the_lock_does_not_expire(
 ) -> None:
     action = ask()
     moment = action.expires_at
-    look = approvals.locked
+    assert moment is not None
+    look = requests.locked
 
     def locked(action_id: int) -> OrderAction:
         approve_now = OrderAction.objects.filter(pk=action_id)
@@ -305,6 +308,7 @@ def stuck(ask: Callable[..., OrderAction], sara: User) -> OrderAction:
     action = ask()
     approve(action, sara)
     claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+    assert claimed is not None
     assert worker_steps.human_needed(claimed, message="Look.")
     return OrderAction.objects.get(pk=action.pk)
 
@@ -325,6 +329,7 @@ def test_only_a_supervisor_settles_what_is_open_with_a_reason(
     stuck.refresh_from_db()
     assert stuck.state == ActionState.NEEDS_HUMAN
     assert refused(settle, stuck, sara) == "no_evidence"
+    assert stuck.order.shop_updated_at is not None
     later = stuck.order.shop_updated_at + timedelta(minutes=1)
     shown = Refund(gid="gid://shopify/Refund/1", created_at=timezone.now(), total=bag("5.00"))
     stored(order(refunds=(shown,), refunded="5.00", updated_at=later), stuck.order.store)
@@ -357,7 +362,7 @@ def test_money_is_kept_by_a_supervisor_with_a_reason(store: Store, alice: User, 
     found.refresh_from_db()
     assert found.kept is None
     keep(sara, "  A fee. " + "x" * 300)
-    found.refresh_from_db()
+    found = Order.objects.get(pk=found.pk)
     assert (found.kept, found.kept_by) == (Decimal("15.00"), sara)
     assert found.kept_reason.startswith("A fee. x")
     assert len(found.kept_reason) == 255
@@ -383,6 +388,7 @@ def test_every_decision_updates_open_pages(
     from orders.signals import order_changed
 
     first, second, third = ask(number=1), ask(number=2), ask(number=3)
+    assert third.expires_at is not None
     canceled = stored(order(gid="gid://shopify/Order/4", legacy_id=4, cancelled_at=NOW), store)
     heard: list[int] = []
 

@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core import sql
 from orders import privacy, services
 from orders.models import (
     ActionState,
@@ -34,7 +35,7 @@ from orders.projection import (
     customers,
     record,
 )
-from orders.snapshot import Refund
+from orders.snapshot import CustomerDetails, Refund
 from shopify_sync.models import Backfill
 from shopify_sync.sync import backfill
 from tests.support import snapshots
@@ -142,7 +143,10 @@ def together(
 def test_importing_and_marking_do_not_wait_for_each_other(
     store: Store, two: tuple[Order, Order]
 ) -> None:
-    works = [lambda: lock_for_import(store, two), lambda: mark_both(store)]
+    works: list[Callable[[], object]] = [
+        lambda: lock_for_import(store, two),
+        lambda: mark_both(store),
+    ]
     assert together(two, works) == [None, None]
 
 
@@ -246,7 +250,7 @@ def test_an_import_writes_new_orders_before_it_locks_known_ones(
     new = replace(known.snapshot, gid="gid://shopify/Order/5", legacy_id=5)
     newer = replace(known.snapshot, updated_at=known.snapshot.updated_at + timedelta(seconds=1))
     steps: list[str] = []
-    real_lock, real_insert = bulk_import._lock, bulk_import.insert
+    real_lock, real_insert = bulk_import._lock, sql.insert
 
     def lock(*words: Any) -> Any:
         steps.append("lock")
@@ -407,7 +411,7 @@ def test_a_customers_earlier_read_gives_way_to_a_later_one(jane: Order) -> None:
     assert row.read_started_at is not None
     Customer.objects.update(name="Later", fetch_lease_until=ahead())
     began = row.read_started_at - timedelta(seconds=1)
-    told = customers.CustomerDetails(gid=row.gid, order_count=1, updated_at=began)
+    told = CustomerDetails(gid=row.gid, order_count=1, updated_at=began)
     assert not services.record_customer(
         customer_id=row.pk, details=told, seq=row.dirty_seq, read_started_at=began
     )

@@ -111,7 +111,8 @@ class Watch:
     """In the place of a function that a verb calls: looks whether the row is locked by then."""
 
     def __init__(self, real: Callable[..., Any], row: type[models.Model]) -> None:
-        self.real, self.row, self.seen = real, row, []
+        self.real, self.row = real, row
+        self.seen: list[bool] = []
 
     def __call__(self, *words: Any, **more: Any) -> Any:
         self.seen.append(is_locked(self.row, **self.which))
@@ -169,6 +170,7 @@ def test_deciding_locks_the_order(
     if verb == "settle_by_hand":
         services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
         claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
+        assert claimed is not None
         worker_steps.human_needed(claimed, message="Look.")
     module = requests if verb == "withdraw" else approvals
     moved = watch(module, "move")
@@ -179,6 +181,7 @@ def test_deciding_locks_the_order(
     elif verb == "decline":
         services.decline(action_id=waiting.pk, by=sara, note="", now=now)
     elif verb == "expire":
+        assert waiting.expires_at is not None
         approvals.expire_approvals(now=waiting.expires_at)
     else:
         services.settle_by_hand(
@@ -204,6 +207,7 @@ def test_a_step_is_checked_while_the_order_is_held(
 ) -> None:
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
     claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
+    assert claimed is not None
     checked = watch(worker_steps, "check_before_sending")
     checked.which = {"pk": waiting.order_id}
     assert worker_steps.begin_step(claimed, step=0, now=timezone.now()) is True
@@ -291,9 +295,10 @@ def test_an_end_waits_for_the_order_before_it_touches_the_action(
     """Order first, then action, as asking does it: the other way round the two would deadlock."""
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
     claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
+    assert claimed is not None
     ended: list[bool] = []
 
-    def settle() -> None:
+    def settle(claimed: OrderAction = claimed) -> None:
         end = Settled(ActionState.REJECTED, "No.")
         ended.append(worker_steps.settle(claimed, end, now=timezone.now()))
 
@@ -310,14 +315,15 @@ def test_work_waits_for_the_order_before_it_touches_the_action(
     """The audit entry's foreign key is checked at commit and needs the order: a connection that held the
     action by then would wait for the order's holder, who waits for the action."""
     services.approve(action_id=waiting.pk, by=sara, guard=lambda _o: None, now=timezone.now())
-    claimed = None
+    claimed: OrderAction | None = None
     if verb != "claim":
         claimed = worker_steps.claim(action_id=waiting.pk, now=timezone.now())
+        assert claimed is not None
     done: list[object] = []
 
     def work() -> None:
         now = timezone.now()
-        if verb == "claim":
+        if claimed is None:
             done.append(worker_steps.claim(action_id=waiting.pk, now=now))
         elif verb == "release":
             done.append(worker_steps.release(claimed, state=ActionState.QUEUED, again_at=now))

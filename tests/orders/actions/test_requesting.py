@@ -121,6 +121,7 @@ def refused(verb: Callable[..., Any], *words: Any, **more: Any) -> str:
 def change(snapshot: OrderSnapshot) -> None:
     """Shopify tells the order differently from now on."""
     order = Order.objects.latest("pk")
+    assert order.shop_updated_at is not None
     stored(replace(snapshot, updated_at=order.shop_updated_at + timedelta(minutes=1)), order.store)
 
 
@@ -303,7 +304,7 @@ def test_a_days_limit_counts_what_is_under_way(
 ) -> None:
     Policy.objects.create(role=alice.groups.get(), refund_per_day=8)
     assert request_action(token()).state == ActionState.QUEUED
-    assert RefundBudget.objects.get(user=alice, store=store)
+    assert RefundBudget.objects.filter(user=alice, store=store).exists()
     other = replace(order(), gid="gid://shopify/Order/2", legacy_id=2)
     action = request_action(token(other))
     assert (action.state, action.approvals_needed) == (ActionState.AWAITING_APPROVAL, 1)
@@ -394,6 +395,7 @@ def test_what_was_not_sent_is_withdrawn_and_gives_its_money_free(
     action = request_action(token())
     if state == ActionState.BLOCKED:
         claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+        assert claimed is not None
         assert worker_steps.release(claimed, state=state, again_at=timezone.now())
     elif state == ActionState.AWAITING_APPROVAL:
         Policy.objects.create(role=alice.groups.get(), refund_up_to=1)
@@ -416,6 +418,7 @@ def test_what_may_have_been_sent_is_not_withdrawn(
 ) -> None:
     action = request_action(token())
     claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+    assert claimed is not None
     assert worker_steps.release(
         claimed, state=state, again_at=timezone.now(), maybe_applied=True, is_doubtful=True
     )
@@ -509,10 +512,14 @@ def test_what_a_dead_worker_left_is_taken_up_when_its_lease_is_over(
     now = timezone.now()
     action = request_action(token())
     first = worker_steps.claim(action_id=action.pk, now=now)
+    assert first is not None
+    assert first.lease_until is not None
     later = first.lease_until + timedelta(seconds=1)
     assert worker_steps.claim(action_id=action.pk, now=first.lease_until) is None
     entries = AuditEntry.objects.count()
     second = worker_steps.claim(action_id=action.pk, now=later)
+    assert second is not None
+    assert second.lease_until is not None
     assert AuditEntry.objects.count() == entries, "it is where it was: no move to write down"
     assert (first.fence, second.fence) == (1, 2)
     assert (first.crashes, second.crashes) == (0, 1)
@@ -528,6 +535,7 @@ def test_what_was_not_sent_within_its_day_is_not_sent(
 ) -> None:
     """Also by a message that comes before the sweep."""
     action = request_action(token())
+    assert action.expires_at is not None
     moment = action.expires_at + timedelta(seconds=late_s)
     claimed = worker_steps.claim(action_id=action.pk, now=moment)
     assert (claimed is not None) is (state == ActionState.SENDING)
@@ -541,8 +549,10 @@ def test_what_may_have_been_sent_is_looked_at_however_late(
     action = request_action(token())
     now = timezone.now()
     claimed = worker_steps.claim(action_id=action.pk, now=now)
+    assert claimed is not None
     assert worker_steps.begin_step(claimed, step=0, now=now) is True
     assert worker_steps.release(claimed, state=ActionState.UNKNOWN, again_at=now)
+    assert action.expires_at is not None
     late = action.expires_at + timedelta(days=1)
     assert worker_steps.claim(action_id=action.pk, now=late) is not None
 

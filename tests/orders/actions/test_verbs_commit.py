@@ -7,6 +7,7 @@ them; so each refuses to run there. What is rung after a commit may fail: the sw
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,11 +15,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from orders import previews, services
+from orders import audit, previews, services
 from orders.actions import (
     approvals,
     requests,
-    transitions,
     worker_steps,
 )
 from orders.actions.progress import Settled
@@ -123,9 +123,7 @@ VERBS: dict[str, Callable[[OrderAction, User], Callable[[], Any]]] = {
     ),
     "record_snapshot": lambda a, by: lambda: stored(order(updated_at=NOW), a.order.store),
     "mark_missing": lambda a, by: (
-        lambda: record.mark_missing(
-            order=a.order, seq=1, now=NOW, confirm_after=timezone.timedelta(hours=1)
-        )
+        lambda: record.mark_missing(order=a.order, seq=1, now=NOW, confirm_after=timedelta(hours=1))
     ),
 }
 
@@ -157,6 +155,7 @@ def test_a_sweep_ends_nothing_inside_a_callers_transaction(
     waiting: OrderAction, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It goes on after a row that fails, and says so in the log."""
+    assert waiting.expires_at is not None
     with transaction.atomic():
         assert approvals.expire_approvals(now=waiting.expires_at) == 0
     assert "durable" in caplog.text
@@ -185,6 +184,7 @@ def test_a_failed_enqueue_rolls_nothing_back(
             Policy.objects.filter(role=alice.groups.get()).update(refund_up_to=None)
             action = ask(waiting.order, alice)
             found = worker_steps.claim(action_id=action.pk, now=timezone.now())
+            assert found is not None
             assert worker_steps.settle(
                 found, Settled(ActionState.REJECTED, "No."), now=timezone.now()
             )
@@ -234,7 +234,7 @@ def test_an_outcome_is_recorded_completely_or_not_at_all(
     def broken(*_words: Any, **_more: Any) -> None:
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr(transitions.audit, "record", broken)
+    monkeypatch.setattr(audit, "record", broken)
     before = (OrderAction.objects.values().get(), Order.objects.values().get())
     with pytest.raises(RuntimeError, match="power cut"):
         worker_steps.settle(found, Settled(ActionState.REJECTED, "No."), now=timezone.now())

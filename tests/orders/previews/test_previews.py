@@ -358,7 +358,7 @@ def test_a_summary_reads_the_order_first(refund: Any, cancel: Any, gateway: Fake
     assert gateway.refreshed == [Order.objects.get().pk] * 2
 
 
-RISKY = {
+RISKY: dict[str, Any] = {
     "disputes": (Dispute(gid="d", status="NEEDS_RESPONSE"),),
     "risk_level": "HIGH",
     "transactions": (payment(is_manual=True),),
@@ -503,7 +503,7 @@ def test_a_token_is_good_for_two_hours(refund: Any, alice: User, time_machine: A
     token = refund(order(), amount=eur("5.00")).token
     began = timezone.now()
     time_machine.move_to(began + timedelta(hours=1, minutes=59), tick=False)
-    assert previews.open_token(token, by=alice)
+    assert previews.open_token(token, by=alice).order_id == Order.objects.get().pk
     time_machine.move_to(began + timedelta(hours=2, minutes=1), tick=False)
     with pytest.raises(StalePreview, match="too old"):
         previews.open_token(token, by=alice)

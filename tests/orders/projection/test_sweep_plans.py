@@ -16,6 +16,7 @@ from shopify_sync import tasks
 from shopify_sync.reading import (
     backlog,
     customers,
+    orders,
 )
 
 MANY = 4000
@@ -107,7 +108,7 @@ def test_the_sweep_over_customers_reads_its_index(
 def test_a_stores_reader_reads_the_index_too(
     stores: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog.orders, "fetch_order", lambda *a, **k: False)
+    monkeypatch.setattr(orders, "fetch_order", lambda *a, **k: False)
     monkeypatch.setattr(customers, "fetch_customer", lambda *a, **k: False)
     Order.objects.filter(gid__in=["o1", "o4"]).update(dirty_seq=2)
     works: tuple[tuple[Callable[[], Any], str, str], ...] = (
