@@ -29,22 +29,22 @@ def _as_uvicorn_makes_it() -> socket.socket:
     return made
 
 
-def test_an_accepted_connection_does_not_wait_for_acknowledgements():
+def test_an_accepted_connection_does_not_wait_for_acknowledgements() -> None:
     assert _accepted(lambda: web.listening("127.0.0.1", 0)) != 0
 
 
-def test_what_a_proxy_says_is_not_believed_by_the_server_itself():
+def test_what_a_proxy_says_is_not_believed_by_the_server_itself() -> None:
     """TRUSTED_PROXY decides that, and an audit entry names the peer without it."""
     assert not web.config("a:b", host="127.0.0.1", port=1, workers=1).proxy_headers
 
 
-def test_a_connection_of_an_ordinary_socket_would_wait():
+def test_a_connection_of_an_ordinary_socket_would_wait() -> None:
     assert _accepted(_as_uvicorn_makes_it) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_the_server_answers_with_one_process_and_with_several(workers):
+def test_the_server_answers_with_one_process_and_with_several(workers: int) -> None:
     port = free_port()
     command = [
         sys.executable,

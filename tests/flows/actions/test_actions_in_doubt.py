@@ -30,7 +30,15 @@ from shopify_sync.api.client import AdminClient
 from shopify_sync.api.documents import load
 from shopify_sync.api.errors import Throttled
 from shopify_sync.reading import orders
-from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
+from tests.support.acting import (
+    Answer,
+    answering,
+    ask,
+    cancel,
+    perform,
+    refund,
+    without_wake_ups,
+)
 from tests.support.database import without_triggers
 from tests.support.shop import Shop
 
@@ -64,6 +72,16 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[OrderSnapshot | None]:
     return queue
 
 
+def then_read(reads: list[Any], snapshot: OrderSnapshot) -> Answer:
+    """Shopify's own answer, and after it a read that shows this."""
+
+    def answer(said: Any) -> Any:
+        reads.append(snapshot)
+        return said
+
+    return answer
+
+
 @pytest.mark.parametrize("seconds", [0, 5], ids=["within a second", "seconds behind"])
 def test_a_read_that_lags_sends_nothing_again(
     shop: Shop, seen: Seen, alice: User, reads: list[Any], seconds: int
@@ -77,7 +95,7 @@ def test_a_read_that_lags_sends_nothing_again(
     let_the_job_run()
     placed.updated_at += timedelta(seconds=seconds)
     # The first look sees the cancellation; the one after the refund lags.
-    with answering("RefundCreate", lambda said: (reads.append(before), said)[1]) as sent:
+    with answering("RefundCreate", then_read(reads, before)) as sent:
         found = perform(action)
     assert found.state == ActionState.PENDING
     assert found.accepted_steps == 2
@@ -268,7 +286,7 @@ def test_an_accepted_refund_is_looked_for_and_never_sent_again(
     order = seen()
     before = order.snapshot
     action = ask(order, refund("5.00"), alice)
-    with answering("RefundCreate", lambda said: (reads.append(before), said)[1]) as sent:
+    with answering("RefundCreate", then_read(reads, before)) as sent:
         found = perform(action)
         assert (found.state, found.refund_gid != "") == (ActionState.PENDING, True)
         for _ in range(3):

@@ -178,7 +178,9 @@ def test_a_resolved_conversation_allows_no_action(
         assert "Reopen the conversation first." in answer.content.decode()
     at = f"/inbox/conversations/{conversation.pk}/"
     assert "Reopen the conversation first." in api.get(f"{at}orders/").content.decode()
-    assert access.money_refusal_for_order(alice, order).code == "conversation_resolved"
+    refusal = access.money_refusal_for_order(alice, order)
+    assert refusal is not None
+    assert refusal.code == "conversation_resolved"
     # Supervisors may act on every conversation, and reopening is one press.
     assert access.money_refusal_for_order(sara, order) is None
     services.reopen(conversation=conversation)
@@ -189,17 +191,15 @@ def test_a_conversation_that_is_resolved_while_the_click_waits_gives_no_right(
     order: Order, conversation: Conversation, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The conversation is asked again under the order's lock."""
-    from orders.actions import requests
-
     page = logged_in(alice)
     url, token = reviewed(page, conversation, order)
-    real = requests.Order.objects.select_for_update
+    real = Order.objects.select_for_update
 
     def waits(*args: Any, **more: Any) -> Any:
         Conversation.objects.update(state="resolved")
         return real(*args, **more)
 
-    monkeypatch.setattr(requests.Order.objects, "select_for_update", waits)
+    monkeypatch.setattr(Order.objects, "select_for_update", waits)
     answer = page.post(url, {"token": token}, headers={"HX-Request": "true"})
     assert answer.status_code == 409
     assert "Reopen the conversation first." in answer.content.decode()

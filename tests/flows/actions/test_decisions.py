@@ -20,6 +20,7 @@ from orders import audit, services
 from orders.actions import approvals, transitions
 from orders.errors import ActionRefused
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy, Store
+from orders.shopify_port import get_gateway
 from practice_store.changes import staff_actions as shop_actions
 from shopify_sync.api import breaker
 from shopify_sync.models import ShopConnection
@@ -283,13 +284,13 @@ def test_without_the_services_rule_any_agent_could_settle(
 def test_a_role_that_is_lost_while_shopify_is_read_settles_nothing(
     uncertain: OrderAction, sara: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = approvals.get_gateway().refresh
+    read = get_gateway().refresh
 
     def refresh(order: Order) -> None:
         sara.groups.clear()
         read(order)
 
-    monkeypatch.setattr(approvals.get_gateway(), "refresh", refresh)
+    monkeypatch.setattr(get_gateway(), "refresh", refresh)
     assert "Only a supervisor" in settle(logged_in(sara), uncertain)
     assert state(uncertain) == ActionState.NEEDS_HUMAN
 
@@ -397,7 +398,7 @@ def test_two_refunds_cannot_promise_the_same_money(
     order = Order.objects.get()
     assert order.reserved == 30
     other = OrderAction(order=order, amount=action.amount, currency="EUR")
-    with pytest.raises(transitions.ActionRefused):
+    with pytest.raises(ActionRefused):
         transitions.reserve(order, other)
     Order.objects.update(reserved=0)
     transitions.reserve(order, other)

@@ -15,6 +15,8 @@ from django.utils import timezone
 from inbox.models import Conversation
 from orders.models import Order, OrderAction, Outcome, Policy, Store
 from practice_store.changes import staff_actions
+from practice_store.context import Context
+from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
 from tests.support.shop import Shop, work_off
@@ -80,8 +82,8 @@ def test_what_a_cancellation_kept_on_purpose_is_not_outstanding(
     assert "Refund outstanding" in panel(as_alice, conversation)
 
 
-def shop_order(context: object, order: Order) -> object:
-    return staff_actions.order_by_name(context, order.name)  # type: ignore[arg-type]
+def shop_order(context: Context, order: Order) -> ShopOrder:
+    return staff_actions.order_by_name(context, order.name)
 
 
 @pytest.mark.slow
@@ -94,7 +96,7 @@ def test_money_that_is_refunded_later_is_outstanding_and_named_by_its_sum(
     work_off(shop, Client())
     assert "Refund outstanding" in panel(as_alice, conversation)
     assert "Canceled but not refunded." in text_of(logged_in(sara), "/inbox/decisions/")
-    shop.act(lambda c: staff_actions.refund(c, shop_order(c, order), Decimal("116.00")))  # type: ignore[arg-type]
+    shop.act(lambda c: staff_actions.refund(c, shop_order(c, order), Decimal("116.00")))
     seen()
     waiting = text_of(logged_in(sara), "/inbox/decisions/")
     assert "Canceled, with €116.00 of €134.49 refunded." in waiting
@@ -128,7 +130,7 @@ def test_an_approval_of_a_changed_order_was_not_too_late(
 ) -> None:
     action = approval(shop, seen, as_alice, conversation)
     assert action.state == "awaiting_approval"
-    shop.act(lambda c: staff_actions.refund(c, shop_order(c, action.order), Decimal("1.00")))  # type: ignore[arg-type]
+    shop.act(lambda c: staff_actions.refund(c, shop_order(c, action.order), Decimal("1.00")))
     page = logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/", follow=True)
     assert "The order changed after this was requested" in page.content.decode()
     assert told(as_alice, action)["outcome"] == "stale"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from html import unescape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -22,6 +23,7 @@ from django.utils import timezone
 from inbox import tasks
 from inbox.campaigns import order_events as campaign_verbs
 from inbox.campaigns.order_events import preview_messages
+from inbox.campaigns.texts import facts_of_event
 from inbox.conversations import services
 from inbox.demo.campaigns import CAMPAIGNS
 from inbox.models import (
@@ -231,7 +233,8 @@ def test_only_money_that_has_moved_is_announced(
     shop.conditions(refunds=("half_failure",))
     placed = shop.place(paid=False)
     for amount, gateway in (("30", "shopify_payments"), ("10", "gift_card")):
-        shop.act(lambda c, a=amount, g=gateway: shop_actions.pay(c, placed, Decimal(a), gateway=g))
+        received = partial(shop_actions.pay, order=placed, amount=Decimal(amount), gateway=gateway)
+        shop.act(received)
     refund(shop, as_alice, conversation, seen(), "40.00")
     send()
     said = everything_said()
@@ -320,6 +323,7 @@ def test_a_greeting_never_uses_an_address_as_a_name(
 ) -> None:
     """Shopify shows the email address as the name of a customer who gave none."""
     placed = shop.place()
+    assert placed.customer_number is not None
     person = shop.store.world.shops["demo.myshopify.com"].customers[placed.customer_number]
     person.first_name, person.last_name = None, None
     if not name.startswith("+"):
@@ -339,7 +343,7 @@ def test_only_live_parcels_have_numbers(
     placed = shop.place()
     for company, number in (("UPS", "OLD"), ("DHL", "NEW")):
         tracking = [Tracking(company=company, number=number)]
-        shop.act(lambda c, t=tracking: shop_actions.ship(c, placed, tracking=t))
+        shop.act(partial(shop_actions.ship, order=placed, tracking=tracking))
         if number == "OLD":
             # It was known before it was canceled.
             order = seen()
@@ -596,7 +600,7 @@ def test_the_review_and_the_message_come_from_one_place(
     pay(shop, "gift_card")
     order = seen()
     with pytest.MonkeyPatch.context() as patch:
-        forgetful = _without_ways(campaign_verbs.facts_of_event)
+        forgetful = _without_ways(facts_of_event)
         patch.setattr(campaign_verbs, "facts_of_event", forgetful)
         action = refund(shop, as_alice, conversation, order)
         send()

@@ -289,7 +289,7 @@ def test_what_a_supervisor_took_back_an_agent_does_not_give_again(
     link.refresh_from_db()
     assert link.removed_at
     as_sara.post(at)
-    link.refresh_from_db()
+    link = Identity.objects.get(pk=link.pk)
     assert link.removed_at is None
     kept = AuditEntry.objects.filter(kind=AuditKind.IDENTITY).order_by("pk")
     assert [entry.detail["because"] for entry in kept] == ["claim", "given back"]

@@ -60,9 +60,9 @@ def framed(frame: HelpDeskFrame) -> Framed:
 
 
 def dialog(desk: Framed, order: Order) -> str:
-    return desk.post(
-        f"orders/{order.pk}/refund/", {"reason": "other", "amount": "5.00"}
-    ).content.decode()
+    answer = desk.post(f"orders/{order.pk}/refund/", {"reason": "other", "amount": "5.00"})
+    text: str = answer.content.decode()
+    return text
 
 
 def test_an_uncertain_order_is_shown_in_the_frame_and_not_refunded(

@@ -73,6 +73,7 @@ def test_the_panel_says_what_changed_since_the_customer_wrote(
     assert "Payment: Paid → Partially refunded" in page
     assert "Refunded: €0.00 → €20.00" in page
 
+    assert conversation.assignee is not None
     talks.reply(conversation=conversation, by=conversation.assignee, text="Refunded.")
     change(shop, seen, note="Ring twice")
     page = panel(as_alice, conversation)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from inbox.models import Conversation
 from orders.models import Order, OrderAction, OrderEvent, Store
@@ -205,28 +205,31 @@ def test_without_the_store_in_its_key_one_order_would_overwrite_the_other(twins:
     assert Order.objects.filter(gid=twins[0].gid, store=twins[0].store).get() == twins[0]
 
 
-def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
+def names_by_app() -> dict[str, set[str | None]]:
+    """The names of the inbox's addresses, by their app_name."""
     inbox = next(
         p
         for p in get_resolver().url_patterns
-        if getattr(p, "app_name", None) is None
-        and "inbox.urls" in str(getattr(p, "urlconf_name", ""))
+        if isinstance(p, URLResolver) and not p.app_name and "inbox.urls" in str(p.urlconf_name)
     )
-    pages = next(p for p in inbox.url_patterns if getattr(p, "app_name", "") == "inbox")
-    names = {pattern.name for pattern in pages.url_patterns}
+    return {
+        p.app_name: {q.name for q in p.url_patterns if isinstance(q, URLPattern)}
+        for p in inbox.url_patterns
+        if isinstance(p, URLResolver) and p.app_name
+    }
+
+
+def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
+    found = names_by_app()
+    names = {name for name in found["inbox"] if name}
+    assert names == found["inbox"], "each has a name"
     assert names == {name.removeprefix("inbox:") for name in WALKED} | VERBS
     # The panel's doors in a frame are the same views; tests/flows/frames/test_frames.py goes through them.
     panel = {
         name for name in names if name.startswith(("order", "action")) and name != "order_search"
     }
-    framed = {
-        p.app_name: {q.name for q in p.url_patterns}
-        for p in inbox.url_patterns
-        if (getattr(p, "app_name", "") or "").startswith("sidebar")
-    }
-    assert framed["sidebar"] == panel | {"frame", "swap", "look", "renew", "connect"}
-    assert framed["sidebar_window"] == panel | {"order_review"}
+    assert found["sidebar"] == panel | {"frame", "swap", "look", "renew", "connect"}
+    assert found["sidebar_window"] == panel | {"order_review"}
     # So are those of an order's own page (tests/flows/orders/test_order_page.py).
-    page = next(p for p in inbox.url_patterns if getattr(p, "app_name", "") == "order")
-    own = {pattern.name for pattern in page.url_patterns}
+    own = found["order"]
     assert own - {"page", "refresh", "start"} == panel - {"orders", "orders_refresh", "order_card"}

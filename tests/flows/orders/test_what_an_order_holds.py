@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -354,7 +355,7 @@ def test_a_dispute_is_told_by_its_webhook(
     placed = shop.place()
     seen()
     for word, label in (("NEEDS_RESPONSE", "Dispute open"), ("LOST", "Dispute lost")):
-        shop.act(lambda c, word=word: shop_actions.dispute(c, placed, word))
+        shop.act(partial(shop_actions.dispute, order=placed, status=word))
         assert [held[1].split("/")[0] for held in shop.held] == ["disputes"]
         seen()
         assert label in panel(as_alice, conversation)

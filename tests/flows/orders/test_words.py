@@ -37,7 +37,7 @@ def badges(as_alice: Client, seen: Seen) -> Callable[[], list[str]]:
 
     def read() -> list[str]:
         found = as_alice.get(f"/api/v1/orders/{seen().pk}/").json()
-        return [badge["label"] for badge in found["badges"]] + found["notes"]
+        return [*(badge["label"] for badge in found["badges"]), *found["notes"]]
 
     return read
 

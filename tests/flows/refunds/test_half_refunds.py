@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from html import unescape
 from typing import Any
 
@@ -35,7 +36,7 @@ def place_paid_twice(shop: Shop, **more: Any) -> ShopOrder:
     """40.00, including 10.00 paid by gift card."""
     placed = shop.place(paid=False, **more)
     for amount, gateway in (("30", "shopify_payments"), ("10", "gift_card")):
-        shop.act(lambda c, a=amount, g=gateway: shop_actions.pay(c, placed, Decimal(a), gateway=g))
+        shop.act(partial(shop_actions.pay, order=placed, amount=Decimal(amount), gateway=gateway))
     return placed
 
 

@@ -44,7 +44,7 @@ def basket(shop: Shop, *, fate: str = "") -> ShopOrder:
 def units(shop: Shop, order: Order) -> list[tuple[int, int, int]]:
     """Of each line, as the shop itself answers: current, refundable, unfulfilled."""
     found = shop.graphql(LINES, {"id": order.gid})["data"]["order"]["lineItems"]["nodes"]
-    return [tuple(line.values()) for line in found]  # type: ignore[misc]
+    return [tuple(line.values()) for line in found]
 
 
 class Desk:
