@@ -44,7 +44,10 @@ def test_a_role_changed_in_the_admin_names_the_administrator(as_admin: Client) -
 def test_a_role_given_from_either_side_is_written(alice: User, side: str) -> None:
     role = Group.objects.create(name="helpers")
     before = newest().pk
-    _ = alice.groups.add(role) if side == "user" else role.user_set.add(alice)
+    if side == "user":
+        alice.groups.add(role)
+    else:
+        role.user_set.add(alice)
     entry = newest()
     assert entry.pk != before
     assert entry.detail["ids"] == [role.pk if side == "user" else alice.pk]

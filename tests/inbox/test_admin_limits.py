@@ -120,6 +120,7 @@ def test_no_form_offers_anything_of_another_team(world: TwoTeams, limited: Clien
         for name, field in page.get_form(request)().fields.items():
             if isinstance(field, ModelChoiceField):
                 seen += 1
+                assert field.queryset is not None
                 offered = set(field.queryset)
                 assert offered.isdisjoint(foreign), (model, name)
     assert seen >= 5

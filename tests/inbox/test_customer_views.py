@@ -56,7 +56,7 @@ def test_once_per_person_customer_and_hour(
     logged_in(bob).get(path)
     assert [who for who, _kind, _number in rows()] == ["alice", "bob"]
     later = timezone.now() + timedelta(hours=1)
-    monkeypatch.setattr(customer_views.timezone, "now", lambda: later)
+    monkeypatch.setattr(timezone, "now", lambda: later)
     customer_views.note_contact(bob, conversation.contact_id)
     assert [who for who, _kind, _number in rows()] == ["alice", "bob", "bob"]
 

@@ -337,6 +337,7 @@ def test_a_deleted_order_is_buried_after_two_reads_an_hour_apart(
     seen()
     order.refresh_from_db()
     assert order.deleted_at is None
+    assert order.missing_since is not None
     Order.objects.update(missing_since=order.missing_since - timedelta(hours=2))
     ingest.refresh(Order.objects.get(pk=order.pk))
     assert not Order.objects.visible().exists()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import redis
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
@@ -285,7 +287,7 @@ def a_stream(
 ) -> Any:
     """Without a browser: what it sends is in `said`."""
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         if said is not None:
             said.append(message["body"])
 
@@ -293,7 +295,7 @@ def a_stream(
         access.Listener(None, look_up, scope=EVERYTHING),
         queue or asyncio.Queue(),
         send,
-        None,
+        Mock(spec=asyncio.Task),
         _now=lambda: 0,
     )
 
@@ -353,7 +355,7 @@ def test_a_redis_that_hangs_holds_up_one_change_in_five_seconds(
     class Hanging:
         def publish(self, *_: object) -> None:
             asked.append(1)
-            raise live.redis.TimeoutError
+            raise redis.TimeoutError
 
         def close(self) -> None:
             pass
@@ -505,7 +507,7 @@ def test_not_all_streams_are_asked_about_at_once(monkeypatch: pytest.MonkeyPatch
         waits.append(seconds)
         raise TimeoutError
 
-    monkeypatch.setattr(live_stream.asyncio, "wait_for", wait_for)
+    monkeypatch.setattr(asyncio, "wait_for", wait_for)
     for _ in range(20):
         asyncio.run(a_stream(look_up=lambda: None)._until_over())
     assert len({round(wait, 3) for wait in waits}) > 10
@@ -631,13 +633,10 @@ def test_streams_end_with_their_session_at_once(
 def test_a_stream_token_is_of_no_use_elsewhere(port: int, as_alice: Client, alice: User) -> None:
     token = frame_token(alice, session_key=cookie_of(as_alice))
     assert cookie_of(as_alice) not in token
-    for other in (
-        {"headers": {"Authorization": f"Stream {token}"}},
-        {"headers": {"Authorization": f"Frame {token}"}},
-        {"headers": {"Authorization": f"Token {token}"}},
-    ):
-        assert Client().get("/sidebar/orders/", **other).status_code in {401, 403}
-        assert Client().get("/api/v1/orders/?q=1", **other).status_code in {401, 403}
+    for scheme in ("Stream", "Frame", "Token"):
+        headers = {"Authorization": f"{scheme} {token}"}
+        assert Client().get("/sidebar/orders/", headers=headers).status_code in {401, 403}
+        assert Client().get("/api/v1/orders/?q=1", headers=headers).status_code in {401, 403}
     with stream(port, after="1-1", check="1", x=token) as heard:
         assert heard.status == 403, "in the URL it counts for nothing"
     with stream(port, token=frame_token(alice, for_s=-1)) as heard:
@@ -709,6 +708,7 @@ def test_a_change_and_its_announcement_are_committed_together(
 
     monkeypatch.setattr(transaction, "on_commit", lambda *_words, **_more: None)
     before = position()
+    assert conversation.assignee is not None
     services.note(conversation=conversation, by=conversation.assignee, text="Called.")
     events = live.read(live.mark_at(before.at), at_most=10).events
     assert [event.topics for event in events] == [(f"conversation:{conversation.pk}",)]

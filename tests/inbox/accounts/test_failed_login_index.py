@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
+from django.db import connection, migrations
 from django.db.migrations.loader import MigrationLoader
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -32,7 +32,9 @@ def test_a_names_failures_are_found_by_its_digest() -> None:
 
 def test_the_index_has_a_migration_of_its_own() -> None:
     found = MigrationLoader(None).disk_migrations[KEY]
-    assert [operation.constraint.name for operation in found.operations] == [NAME]
+    [operation] = found.operations
+    assert isinstance(operation, migrations.AddConstraint)
+    assert operation.constraint.name == NAME
     assert found.atomic is False, "a transaction would keep its lock until the index is built"
 
 

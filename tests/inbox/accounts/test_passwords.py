@@ -37,7 +37,7 @@ def kim(db: None) -> User:
 
 
 def link() -> str:
-    found = re.search(r"https://inbox\.example(/account/reset/\S+)", mail.outbox[-1].body)
+    found = re.search(r"https://inbox\.example(/account/reset/\S+)", str(mail.outbox[-1].body))
     assert found, mail.outbox[-1].body
     return found[1]
 

@@ -210,9 +210,14 @@ def test_it_costs_no_query_besides_that_for_the_roles(
 def test_where_no_session_counts_the_cookie_is_not_looked_at(
     alice: User, path: str, is_looked_at: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    asked: list[object] = []
     real = factors.is_missing
-    monkeypatch.setattr(factors, "is_missing", lambda user: asked.append(user) or real(user))
+
+    def is_missing(user: Any) -> bool:
+        asked.append(user)
+        return real(user)
+
+    monkeypatch.setattr(factors, "is_missing", is_missing)
     logged_in(alice).get(path)
     assert bool(asked) is is_looked_at
 

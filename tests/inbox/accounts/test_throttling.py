@@ -136,11 +136,12 @@ def test_an_unknown_name_costs_a_hash_as_well(alice: User, monkeypatch: Any) -> 
 
     hashed: list[str] = []
     real = MD5PasswordHasher.encode
-    monkeypatch.setattr(
-        MD5PasswordHasher,
-        "encode",
-        lambda self, password, salt: (hashed.append(password), real(self, password, salt))[1],
-    )
+
+    def encode(self: MD5PasswordHasher, password: str, salt: str) -> str:
+        hashed.append(password)
+        return real(self, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", encode)
     guess("alice", 1)
     known = len(hashed)
     guess("nobody", 1)

@@ -41,13 +41,13 @@ CHECKS: Final = (
     openapi_checks.content_type_conformance,
     openapi_checks.response_schema_conformance,
 )
-_quick: Final = {
-    "deadline": None,
-    "database": None,
-    "derandomize": True,
-    "phases": [Phase.generate],
-    "suppress_health_check": list(HealthCheck),
-}
+_quick: Final = settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,7 @@ def called(schema: Any, headers: dict[str, str], ids: dict[str, int], calls: int
     assert len(operations) >= 8
     for operation in operations:
 
-        @settings(max_examples=max(1, calls // len(operations)), **_quick)
+        @settings(_quick, max_examples=max(1, calls // len(operations)))
         @given(case=operation.as_strategy(), is_known=strategies.booleans())
         def call(case: Any, is_known: bool) -> None:
             if is_known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +12,16 @@ from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.test import Client
+from django.utils import timezone
 
 from core.cache import RedisOrMemory
 from inbox.api import limits
 from inbox.channels import keys
 from inbox.models import Channel, Conversation, Message
 from orders import previews
-from orders.actions import requests
+from orders.errors import ActionRefused
 from orders.models import Order, OrderAction
-from orders.previews import build
+from orders.snapshot import LineQuantity
 from tests.conftest import logged_in
 from tests.support.shop import Shop
 from tests.support.tokens import api_token, bearing
@@ -70,18 +72,18 @@ def test_a_line_listed_twice_is_refused(api: Client, order: Order) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_so_it_is_by_the_engine_itself(order: Order, alice: User) -> None:
     """Whatever lets it through, such as a page or a later API."""
-    with pytest.raises(requests.ActionRefused, match="twice"):
+    with pytest.raises(ActionRefused, match="twice"):
         previews.preview_refund(
             order,
             previews.RefundChoice(
                 reason="damaged",
                 lines=tuple(
-                    build.LineQuantity(line_gid=one["line"], quantity=one["quantity"])
+                    LineQuantity(line_gid=one["line"], quantity=one["quantity"])
                     for one in twice(order)
                 ),
             ),
             by=alice,
-            now=requests.datetime.now().astimezone(),
+            now=timezone.now(),
         )
 
 
@@ -256,7 +258,7 @@ def test_a_body_above_the_limit_is_not_read(alice: User, settings: Any) -> None:
 def early(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request comes in the same minute."""
     cache.clear()
-    monkeypatch.setattr(limits.time, "time", lambda: 1_000_000_005.0)
+    monkeypatch.setattr(time, "time", lambda: 1_000_000_005.0)
 
 
 @pytest.mark.django_db
@@ -284,11 +286,11 @@ def test_the_next_minute_begins_anew(
     alice: User, settings: Any, early: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.API_REQUESTS_PER_MINUTE = 1
-    asked = {"headers": bearing(api_token(alice))}
-    assert Client().get("/api/v1/orders/?q=1", **asked).status_code == 200
-    assert Client().get("/api/v1/orders/?q=1", **asked).status_code == 429
-    monkeypatch.setattr(limits.time, "time", lambda: 1_000_000_041.0)
-    assert Client().get("/api/v1/orders/?q=1", **asked).status_code == 200
+    headers = bearing(api_token(alice))
+    assert Client().get("/api/v1/orders/?q=1", headers=headers).status_code == 200
+    assert Client().get("/api/v1/orders/?q=1", headers=headers).status_code == 429
+    monkeypatch.setattr(time, "time", lambda: 1_000_000_041.0)
+    assert Client().get("/api/v1/orders/?q=1", headers=headers).status_code == 200
 
 
 @pytest.mark.django_db
@@ -325,6 +327,6 @@ def test_a_cache_that_fails_between_two_steps_starts_to_count_again(
     reached, memory = RedisOrMemory("redis://127.0.0.1:1/0", {}), LocMemCache("reached", {})
     monkeypatch.setattr(limits, "cache", reached)
     monkeypatch.setattr(reached, "add", memory.add)
-    asked = {"headers": bearing(api_token(alice))}
-    codes = [Client().get("/api/v1/orders/?q=1", **asked).status_code for _ in range(3)]
+    headers = bearing(api_token(alice))
+    codes = [Client().get("/api/v1/orders/?q=1", headers=headers).status_code for _ in range(3)]
     assert codes == [200, 429, 429]

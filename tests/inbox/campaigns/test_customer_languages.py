@@ -160,7 +160,7 @@ def left(conversation: Conversation) -> dict[str, tuple[str, str, str]]:
     sweep_outbox()
     [letter], [text] = mail.outbox, texts.SENT
     sent = {
-        Via.EMAIL.value: (letter.to[0], letter.subject, str(letter.body)),
+        Via.EMAIL.value: (letter.to[0], str(letter.subject), str(letter.body)),
         Via.SMS.value: (text[0], "", text[1]),
     }
     for said in conversation.messages.filter(kind=MessageKind.CONFIRMATION):

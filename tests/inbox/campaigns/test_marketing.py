@@ -22,6 +22,7 @@ from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
 from orders.checkout_snapshot import Consent
 from orders.models import EventKind, OrderEvent, RedactedKind, Store
 from orders.privacy import ledger
+from practice_store import order_sums
 from practice_store.changes import staff_actions
 from tests.support.queues import messages_lost
 from tests.support.shop import DOMAIN, Shop
@@ -171,7 +172,7 @@ def test_what_happens_in_shopify_sends_what_is_transactional(
     order = shop.place()
     shop.act(lambda c: staff_actions.ship(c, order))
     shop.act(lambda c: staff_actions.carrier_says(c, order, "DELIVERED"))
-    shop.act(lambda c: staff_actions.refund(c, order, staff_actions.order_sums.net(order)))
+    shop.act(lambda c: staff_actions.refund(c, order, order_sums.net(order)))
     shop.held.reverse()
     for _again in range(2):
         run(shop, times=2)

@@ -29,12 +29,17 @@ from inbox.models import (
     MessageKind,
 )
 from inbox.normalization import email as normal_email
+from orders.errors import Refusal
 from orders.models import Customer, Order, Store
 from orders.panels import FoundOrders
 
 pytestmark = pytest.mark.django_db
 JANE, JANINE = "gid://shopify/Customer/7", "gid://shopify/Customer/8"
 EMAIL, PHONE = "jane@example.com", "+4915112345678"
+
+
+def code_of(refusal: Refusal | None) -> str | None:
+    return refusal.code if refusal else None
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ def test_a_removed_address_owns_no_orders(how: str, here: Store, alice: User) ->
     remove(contact, value)
     assert identities.contacts_of(order) == []
     for refusal in (access.acting_refusal_for_order, access.money_refusal_for_order):
-        assert refusal(alice, order).code == "not_assigned"
+        assert code_of(refusal(alice, order)) == "not_assigned"
 
 
 def test_a_value_counts_only_as_what_it_is(here: Store) -> None:
@@ -519,9 +524,9 @@ def test_who_may_act_in_a_conversation(alice: User, bob: User, sara: User) -> No
     conversation = conversation_of(contact_with(EMAIL), alice)
     assert access.acting_refusal(alice, conversation) is None
     assert access.acting_refusal(sara, conversation) is None
-    assert access.acting_refusal(bob, conversation).code == "not_assigned"
+    assert code_of(access.acting_refusal(bob, conversation)) == "not_assigned"
     unassigned = conversation_of(contact_with(PHONE))
-    assert access.acting_refusal(alice, unassigned).code == "not_assigned"
+    assert code_of(access.acting_refusal(alice, unassigned)) == "not_assigned"
     assert access.acting_refusal(sara, unassigned) is None
     # An unassigned conversation doesn't belong to an anonymous user.
     assert access.acting_refusal(AnonymousUser(), unassigned)
@@ -535,10 +540,10 @@ def test_who_may_act_on_an_order(here: Store, alice: User, bob: User, sara: User
     conversation_of(contact_with(PHONE), bob)
     assert access.acting_refusal_for_order(alice, order) is None
     assert access.acting_refusal_for_order(sara, order) is None
-    assert access.acting_refusal_for_order(bob, order).code == "not_assigned"
+    assert code_of(access.acting_refusal_for_order(bob, order)) == "not_assigned"
     assert access.money_refusal_for_order(alice, order) is None
     assert access.money_refusal_for_order(sara, order) is None
-    assert access.money_refusal_for_order(bob, order).code == "not_assigned"
+    assert code_of(access.money_refusal_for_order(bob, order)) == "not_assigned"
     assert access.approving_refusal(order) is None
 
 
@@ -554,7 +559,7 @@ def test_money_moves_through_a_contact_of_ones_own_that_is_certain(
     conversation_of(doubtful, bob)
     assert identities.contacts_of(order) == sorted([certain.pk, doubtful.pk])
     assert access.money_refusal_for_order(alice, order) is None
-    assert access.money_refusal_for_order(bob, order).code == "ambiguous_customer"
+    assert code_of(access.money_refusal_for_order(bob, order)) == "ambiguous_customer"
     # A supervisor acts through either, and an approval rests on either.
     assert access.money_refusal_for_order(sara, order) is None
     assert access.approving_refusal(order) is None
@@ -573,6 +578,6 @@ def test_only_a_supervisor_acts_on_an_order_without_a_contact(
     here: Store, alice: User, sara: User
 ) -> None:
     order = order_of(here, JANE, EMAIL)
-    assert access.money_refusal_for_order(alice, order).code == "not_assigned"
+    assert code_of(access.money_refusal_for_order(alice, order)) == "not_assigned"
     assert access.money_refusal_for_order(sara, order) is None
     assert access.approving_refusal(order) is None

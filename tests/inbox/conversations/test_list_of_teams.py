@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -82,7 +83,12 @@ def far_down(person: User) -> tuple[str, int]:
 @pytest.mark.parametrize("scope", ["all", "unassigned", "mine"])
 def test_the_pages_of_several_teams_follow_one_another(scope: str) -> None:
     person = a_person(1_500)
-    only = {"all": {}, "unassigned": {"assignee": None}, "mine": {"assignee": person}}[scope]
+    scopes: dict[str, dict[str, User | None]] = {
+        "all": {},
+        "unassigned": {"assignee": None},
+        "mine": {"assignee": person},
+    }
+    only = scopes[scope]
     wanted = expected(person, **only)
     first = page_of(person, scope=scope)
     assert [row.pk for row in first.rows] == wanted[: listing.PAGE]
@@ -98,7 +104,7 @@ def test_each_page_reads_the_index_of_each_team(
 ) -> None:
     assert len(scope_of(person).teams or ()) == 2
     for edge in ("", far_down(person)[0]):
-        plan = plans(lambda edge=edge: page_of(person, edge), TABLE)[0]
+        plan = plans(partial(page_of, person, edge), TABLE)[0]
         assert plan.count("inbox_list_team") == 2, plan
         # U0 are the channels on their way to another team.
         assert not reads_the_table(plan.replace("SCAN U0", ""), TABLE), plan

@@ -11,7 +11,8 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection, migrations, models
-from django.db.migrations.state import ProjectState
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import ProjectState, StateApps
 from django.test import Client
 from django.utils import timezone
 
@@ -282,13 +283,16 @@ def test_tables_that_are_changed_together_are_changed_or_not() -> None:
             migrations.CreateModel("Cut_Off", [("id", models.AutoField(primary_key=True))])
         ]
 
+    def breaks(apps: StateApps, editor: BaseDatabaseSchemaEditor) -> None:
+        raise ZeroDivisionError
+
     class Second(migrations.Migration):
         atomic = False
         operations = [
             together(
                 [
                     migrations.AddField("Cut_Off", "size", models.IntegerField(null=True)),
-                    migrations.RunPython(lambda apps, editor: 1 / 0),
+                    migrations.RunPython(breaks),
                 ]
             )
         ]

@@ -293,7 +293,8 @@ def test_first_messages_at_once_make_one_conversation(channel: Channel, who: str
 
 def overtaken(channel: Channel) -> Any:
     """A message whose sender another message makes known in the moment before."""
-    real, calls = receiving._contact, []
+    real = receiving._contact
+    calls: list[int] = []
     mine, first = pushes(channel, [JANE, JANE | {"external_id": "u-9"}], talk="c-9")
 
     def late(user: str, sender: Any, addresses: Any) -> Contact:
@@ -301,7 +302,8 @@ def overtaken(channel: Channel) -> Any:
         if not calls:
             calls.append(1)
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(lambda: (first(), connections.close_all())).result(timeout=30)
+                pool.submit(first).result(timeout=30)
+                pool.submit(connections.close_all).result(timeout=30)
         return made
 
     with patch.object(receiving, "_contact", late):
@@ -323,7 +325,8 @@ def test_a_receiver_that_lost_a_race_starts_over_and_leaves_nothing_behind(
 
 def test_a_collision_is_tried_again(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
     """On any database: the first try loses and leaves no contact behind."""
-    real, calls = receiving._joined, []
+    real = receiving._joined
+    calls: list[int] = []
 
     def losing(*args: Any, **kwargs: Any) -> Any:
         if len(calls) < 3:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from inbox import outbox
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.errors import NotSent
+from inbox.live import events
 from inbox.models import (
     Campaign,
     CampaignMessage,
@@ -27,7 +28,6 @@ from inbox.models import (
     SendState,
     Via,
 )
-from inbox.outbox import ends
 from inbox.suppression import consent
 from inbox.tasks import sweep_outbox
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
@@ -102,7 +102,7 @@ def written(row: CampaignMessage, **more: Any) -> CampaignMessage:
     return row
 
 
-Deliver = Callable[[], None]
+Deliver = Callable[[], object]
 
 
 @pytest.fixture(params=["message", "campaign"])
@@ -340,7 +340,7 @@ def test_a_conversations_page_hears_of_it(
     message: Message, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[tuple[str, ...]] = []
-    monkeypatch.setattr(ends.events, "announce", lambda *topics: heard.append(topics))
+    monkeypatch.setattr(events, "announce", lambda *topics: heard.append(topics))
     outbox.deliver_message(message.pk)
     carrier.error = NotSent("No.")
     outbox.deliver_message(message.pk)

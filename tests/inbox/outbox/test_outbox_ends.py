@@ -22,6 +22,7 @@ from inbox import (
 from inbox.campaigns.order_events import handle_event
 from inbox.channels.errors import NotSent
 from inbox.conversations import services
+from inbox.live import events
 from inbox.models import (
     Campaign,
     Channel,
@@ -131,7 +132,7 @@ def test_a_confirmation_that_finally_failed_comes_back_as_well(
 
 def test_open_pages_hear_of_it(given_up: Message, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: set[str] = set()
-    monkeypatch.setattr(ends.events, "announce", lambda *topics: heard.update(topics))
+    monkeypatch.setattr(events, "announce", lambda *topics: heard.update(topics))
     Message.objects.filter(pk=given_up.pk).update(delivery_state=DeliveryState.PENDING)
     ends.give_up(given_up, "No.", now=timezone.now())
     assert heard == {"inbox", f"conversation:{given_up.conversation_id}"}
@@ -402,11 +403,11 @@ def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
     )
     taken = {"attempts": 2} if differs == "attempts" else {"lease_until": later}
     Message.objects.update(**taken)
-    later = Message.objects.get(pk=row.pk).lease_until
+    lease = Message.objects.get(pk=row.pk).lease_until
     ends.failed(Claimed(row, "callback:1"), NotSent("No such number.", is_final=True))
     ends.failed(Claimed(row, "callback:1"), NotSent("of the earlier one"))
     now = Message.objects.get(pk=row.pk)
-    assert (now.delivery_state, now.lease_until, now.error) == (DeliveryState.PENDING, later, "")
+    assert (now.delivery_state, now.lease_until, now.error) == (DeliveryState.PENDING, lease, "")
     ends.failed(Claimed(now, "callback:1"), NotSent("No such number.", is_final=True))
     now.refresh_from_db()
     assert now.delivery_state == DeliveryState.FAILED
