@@ -11,8 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import gallery
-from tests.browser.conftest import Demo, Watched, axe, log_in
+from tests.browser.conftest import Watched, axe, log_in
 from tests.browser.gallery import ADMIN_SCENES, VARIANTS, Variant
+from tests.support.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # In every way to look; the other pages are made of the same parts.

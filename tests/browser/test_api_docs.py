@@ -9,7 +9,8 @@ import urllib.request
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import Demo, Watched, log_in
+from tests.browser.conftest import Watched, log_in
+from tests.support.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -16,9 +16,10 @@ from inbox.design.states import (
     STATES,
 )
 from tests.browser import gallery, pictures
-from tests.browser.conftest import Demo, Watched, axe, log_in
+from tests.browser.conftest import Watched, axe, log_in
 from tests.browser.gallery import PATIENCE_MS, SCENES, VARIANTS, Variant
 from tests.support.colleague import changing
+from tests.support.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}

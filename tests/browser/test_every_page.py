@@ -16,17 +16,18 @@ from threading import Thread
 from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
-from tests.browser.conftest import Demo, Held, Watched, log_in
+from tests.browser.conftest import Held, Watched, log_in
+from tests.support.demo import Demo
 from tests.support.writing import write_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.thorough]
 PATIENCE_MS: Final = 20_000
-WIDE: Final = {"width": 1440, "height": 900}
-PHONE: Final = {"width": 390, "height": 844}
+WIDE: Final[ViewportSize] = {"width": 1440, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 # 1440 x 900 at 200 %.
-ENLARGED: Final = {"width": 720, "height": 450}
+ENLARGED: Final[ViewportSize] = {"width": 720, "height": 450}
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,22 @@ def loses_its_session(page: Page, office: Office, place: Place) -> None:
     page.reload()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     assert wrong_with(page, Place("log-in", "", "Log in")) == []
-    office.context.add_cookies([c for c in kept if c["name"] in {"sessionid", "csrftoken"}])
+    office.context.add_cookies(
+        [
+            {
+                "name": each["name"],
+                "value": each["value"],
+                "domain": each["domain"],
+                "path": each["path"],
+                "expires": each["expires"],
+                "httpOnly": each["httpOnly"],
+                "secure": each["secure"],
+                "sameSite": each["sameSite"],
+            }
+            for each in kept
+            if each["name"] in {"sessionid", "csrftoken"}
+        ]
+    )
     page.goto(office.address(place))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, Route, expect
 
-from tests.browser.conftest import AXE, Demo, Held, log_in
+from tests.browser.conftest import AXE, Held, log_in
 from tests.browser.gallery import PATIENCE_MS
+from tests.support.demo import Demo
 from tests.support.desk import Desk, context, running_desk, set_up, signed_address
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

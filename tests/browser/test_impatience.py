@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Demo, Held, Watched, axe, log_in
+from tests.browser.conftest import Held, Watched, axe, log_in
 from tests.browser.test_main_job import PATIENCE_MS
+from tests.support.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}

@@ -10,17 +10,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Route, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FrameLocator,
+    Page,
+    Route,
+    ViewportSize,
+    expect,
+)
 
-from tests.browser.conftest import Demo, Held, log_in
+from tests.browser.conftest import Held, log_in
 from tests.browser.gallery import PATIENCE_MS
 from tests.browser.test_frame import connect
 from tests.chaos.servers import Redis, free_port
-from tests.support.demo import running_demo
+from tests.support.demo import Demo, running_demo
 from tests.support.desk import context, running_desk, set_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.thorough]
-WIDE = {"width": 1440, "height": 900}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
 # A page without a stream used to look again after this: what is meant here comes before.
 BEFORE_POLLING_MS = 8000
 STREAM = re.compile(r"/events/\?(?!.*check=)")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Dialog, Locator, Page, expect
 
-from tests.browser.conftest import Demo, axe, log_in
+from tests.browser.conftest import axe, log_in
+from tests.support.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PATIENCE_MS = 20_000
@@ -145,7 +147,9 @@ def test_another_agents_conversation_says_why_not(alice: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_every_page_is_accessible(browser: Browser, demo: Demo, width: int, scheme: str) -> None:
+def test_every_page_is_accessible(
+    browser: Browser, demo: Demo, width: int, scheme: Literal["light", "dark"]
+) -> None:
     context = log_in(
         browser,
         demo,
@@ -186,7 +190,12 @@ def test_names_with_markup_are_text(alice: Page, demo: Demo) -> None:
     text = "<script>alert('hi')</script> is what your form made of my name"
     demo.say(text, name="<b>Robert</b>", email="robert@example.us")
     opened: list[str] = []
-    alice.on("dialog", lambda dialog: (opened.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        opened.append(dialog.message)
+        dialog.dismiss()
+
+    alice.on("dialog", dismiss)
     alice.goto("/inbox/?scope=all")
     alice.get_by_role("link").filter(has_text="<b>Robert</b>").first.click()
     expect(alice.locator("#thread")).to_contain_text("<script>alert('hi')</script>")

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import walk
-from tests.browser.conftest import Demo, log_in
+from tests.browser.conftest import log_in
+from tests.support.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

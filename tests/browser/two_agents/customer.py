@@ -42,7 +42,7 @@ class Customer:
         with self._lock:
             self._number += 1
             token = f"q{self._number:05d}"
-        body = {
+        body: dict[str, object] = {
             "external_id": token,
             "conversation": f"c-{number}",
             "sender": {

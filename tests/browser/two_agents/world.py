@@ -82,7 +82,10 @@ class Database:
             " WHERE m.channel_id = %s ORDER BY m.id",
             channel,
         )
-        return [Row(*row[:5], row[5] or "", row[6]) for row in found]
+        return [
+            Row(pk, talk, external, kind, text, author or "", state)
+            for pk, talk, external, kind, text, author, state in found
+        ]
 
     def conversations(self, channel: int) -> dict[str, int]:
         found = self.rows(
