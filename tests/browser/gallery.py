@@ -145,6 +145,14 @@ def history(page: Page, variant: Variant) -> None:
     expect(page.locator("#history")).to_be_visible(timeout=PATIENCE_MS)
 
 
+def own_page(words: str) -> Callable[[Page, Variant], None]:
+    def go(page: Page, variant: Variant) -> None:
+        page.goto(f"/inbox/orders/?q={words}")
+        page.goto(page.locator("a.found-name").first.get_attribute("href") or "")
+
+    return go
+
+
 def searched(page: Page, variant: Variant) -> None:
     conversation("1060", orders=True)(page, variant)
     page.locator("#panel-words").fill("1043")
@@ -319,6 +327,8 @@ SCENES: Final = (
     Scene("contact", contact),
     Scene("search", at("/inbox/orders/?q=1043")),
     Scene("search-nothing", at("/inbox/orders/?q=99999")),
+    Scene("order", own_page("1043")),
+    Scene("order-list", at("/inbox/orders/?attention=held&since=2026-02-02&until=2026-01-01")),
     Scene("decisions", at("/inbox/decisions/")),
     Scene("note", note),
     Scene("menu-assign", menu("1060", "#assign-menu")),

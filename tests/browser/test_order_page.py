@@ -19,7 +19,7 @@ NARROW: ViewportSize = {"width": 390, "height": 844}
 
 def find(page: Page, name: str) -> Locator:
     page.goto("/inbox/orders/")
-    page.get_by_label("Number, ID, email, phone, or tracking number").fill(name)
+    page.get_by_role("searchbox").fill(name)
     page.get_by_role("button", name="Find", exact=True).click()
     page.get_by_role("link", name=name, exact=True).first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
