@@ -49,7 +49,7 @@ _LAST: Final = "initcap(substr(translate(md5(n::text), '0123456789', 'aeiounrstl
 _NAME: Final = f"(string_to_array('{_FIRST}', ','))[1 + n % 16] || ' ' || {_LAST}"
 _EMAIL: Final = f"lower((string_to_array('{_FIRST}', ','))[1 + n % 16]) || n || '@example.com'"
 # Personal data is masked after 60 days.
-_UNMASKED: Final = "CASE WHEN n < $count * 0.88 THEN '' ELSE {} END"
+_UNMASKED: Final = "CASE WHEN n < $count * 0.9 THEN '' ELSE {} END"
 _PHONE: Final = "'+4915' || lpad(n::text, 9, '0')"
 
 
@@ -125,7 +125,7 @@ def _orders() -> list[Part]:
         "customer_gid": "'gid://shopify/Customer/' || (10^9 + n)::bigint",
         "email": _UNMASKED.format(_EMAIL),
         "phone": _UNMASKED.format(_PHONE),
-        "masked_at": "CASE WHEN n < $count * 0.88 THEN now() END",
+        "masked_at": "CASE WHEN n < $count * 0.9 THEN now() END",
         "document": named,
         "version": "1",
         "dirty_seq": "2",
