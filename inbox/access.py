@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -17,7 +21,15 @@ from inbox.contacts import (
     identities,
     matching,
 )
-from inbox.models import Contact, Conversation, ConversationState
+from inbox.models import (
+    Claim,
+    Contact,
+    Conversation,
+    ConversationState,
+    HelpDeskFrame,
+    IdentityKind,
+    Participant,
+)
 from inbox.models.conversations import conversation_id, order_page_id
 from inbox.scopes import scope_of
 from orders import policies
@@ -102,33 +114,124 @@ def acting_refusal_on_page(agent: Agent, order: Order) -> Refusal | None:
     """Return why the agent may not act on an order on its own page.
 
     If its customer has a conversation, with whichever team, the assignee decides there, and so
-    here. An order that nobody wrote about has no assignee: people whose role may move money act on
-    it, if one of their teams has its store. Expects an order that the agent may see.
+    here. An order without a conversation has no assignee: `unassigned_refusal` says who acts on it.
+    Expects an order that the agent may see.
     """
     if has_conversation(order):
         return acting_refusal_for_order(agent, order)
-    return policies.acting_refusal(agent)
+    return unassigned_refusal(agent, order)
 
 
 def money_refusal_on_page(agent: Agent, order: Order) -> Refusal | None:
     """Return why the agent may not move this order's money on its own page."""
     if has_conversation(order):
         return money_refusal_for_order(agent, order)
-    return policies.acting_refusal(agent) or _uncertain(order, identities.contacts_of(order))
+    contacts = identities.contacts_of(order)
+    return unassigned_refusal(agent, order) or _uncertain(order, contacts)
+
+
+def unassigned_refusal(agent: Agent, order: Order) -> Refusal | None:
+    """Return why the agent may not act on an order without a conversation.
+
+    Supervisors may. Agents may if the setting ORDERS_WITHOUT_CONVERSATION lets them: a help desk
+    that shows our panel has conversations and assignees of its own, which we don't know here.
+    """
+    if refusal := policies.acting_refusal(agent):
+        return refusal
+    if roles.is_supervisor(agent):
+        return None
+    return _not_for_agents() or unproven_refusal(order)
+
+
+def _not_for_agents() -> Refusal | None:
+    who = settings.ORDERS_WITHOUT_CONVERSATION
+    if who == "supervisors":
+        return Refusal(
+            "not_assigned",
+            _("Only supervisors act on orders without a conversation."),
+            _("Ask a supervisor."),
+        )
+    if who != "agents" and HelpDeskFrame.objects.filter(is_active=True).exists():
+        return Refusal(
+            "not_assigned",
+            _("This order has no conversation here, but it may have one in your help desk."),
+            _("Act in the help desk, where the assigned agent decides, or ask a supervisor."),
+        )
+    return None
+
+
+def unproven_refusal(order: Order) -> Refusal | None:
+    """Return why agents may not act as if no one had written: someone did.
+
+    Either someone gave the order's email address or phone number without proof in a conversation of
+    theirs, or the order's customer takes part in another contact's conversation. Resolved ones don't
+    count. Three queries at most.
+    """
+    open_ones = Conversation.objects.exclude(state=ConversationState.RESOLVED)
+    taking_part = Participant.objects.filter(conversation__in=open_ones)
+    if (claims := _claims_of(order)) is not None:
+        claimants = claims.values("contact")
+        if (
+            open_ones.filter(contact__in=claimants).exists()
+            or taking_part.filter(contact__in=claimants).exists()
+        ):
+            return Refusal(
+                "unproven_customer",
+                _("Someone wrote with this order’s address without proof."),
+                _("A supervisor has to confirm it first."),
+            )
+    owners = identities.contacts_of(order)
+    if owners and taking_part.filter(contact__in=owners).exists():
+        return Refusal(
+            "not_assigned",
+            _("This customer takes part in another person’s conversation."),
+            _("Make them that conversation’s contact, or ask a supervisor."),
+        )
+    return None
+
+
+def _claims_of(order: Order) -> QuerySet[Claim] | None:
+    """Return the unproven claims of the order's addresses; None if it has no address."""
+    kinds = ((IdentityKind.EMAIL, order.email), (IdentityKind.PHONE, order.phone))
+    given = [Q(kind=kind, value=value) for kind, value in kinds if value]
+    return Claim.objects.understood().filter(reduce(or_, given)) if given else None
 
 
 def has_conversation(order: Order) -> bool:
-    """Return whether the order's customer has written to any team, whether or not one sees it."""
+    """Return whether the order's customer has a conversation with any team, whether or not the
+    agent sees it."""
     return Conversation.objects.filter(contact__in=identities.contacts_of(order)).exists()
+
+
+def withdrawing_refusal_on_page(agent: Agent, action: OrderAction) -> Refusal | None:
+    """Return why the agent may not withdraw an action on its order's own page.
+
+    Without a conversation only its requester and supervisors may: it may have been requested in
+    another help desk, by the agent who is assigned there.
+    """
+    if action.requested_by_id == agent.pk or has_conversation(action.order):
+        return withdrawing_refusal(agent, action)
+    if refusal := policies.acting_refusal(agent):
+        return refusal
+    if roles.is_supervisor(agent):
+        return None
+    return Refusal(
+        "not_assigned",
+        _("Only the person who requested this and supervisors can undo it."),
+        _("Ask one of them."),
+    )
 
 
 def withdrawing_refusal(agent: Agent, action: OrderAction) -> Refusal | None:
     """Return why the agent may not withdraw an action when they start from its order (REST).
 
     What was requested on an order's own page, its requester may withdraw: the customer may have
-    written since, and someone else may be assigned.
+    written since, and someone else may be assigned. So may whoever requested an action on an order
+    without a conversation.
     """
-    if order_page_id(action.origin) and action.requested_by_id == agent.pk:
+    if action.requested_by_id == agent.pk and (
+        order_page_id(action.origin) or not has_conversation(action.order)
+    ):
         return policies.acting_refusal(agent)
     return acting_refusal_for_order(agent, action.order)
 

@@ -220,6 +220,12 @@ globals().update(env.email("EMAIL_URL", "console://"))
 APPROVAL_EMAILS = env.flag("APPROVAL_EMAILS", default=True)
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Agent Inbox <inbox@localhost>")
 
+# Who cancels and refunds orders without a conversation (inbox.access): "agents", "supervisors", or
+# "auto", which means agents unless a help desk shows our panel, which has assignees of its own.
+ORDERS_WITHOUT_CONVERSATION = env.choice(
+    "ORDERS_WITHOUT_CONVERSATION", "auto", ("auto", "agents", "supervisors")
+)
+
 # The class that passes text messages to an SMS provider (inbox.channels.sms). Empty: none are sent.
 SMS_BACKEND = env.text("SMS_BACKEND", "")
 

@@ -75,6 +75,12 @@ def whole(name: str, default: int, *, least: int = 0) -> int:
     return parsed(name, convert, str(default), f"a whole number, {least} or more")
 
 
+def choice(name: str, default: str, among: tuple[str, ...]) -> str:
+    """Return one of the words listed in `among`, written in any case."""
+    words = {word: word for word in among}
+    return parsed(name, lambda v: words[v.lower()], default, " or ".join(among))
+
+
 def database(name: str, default: str) -> Section:
     """Return Django's database settings from postgres://user:password@host:port/name or
     sqlite:///path.

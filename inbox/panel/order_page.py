@@ -1,4 +1,5 @@
-"""An order on a page of its own: for orders that nobody wrote about, and as an address to share."""
+"""An order on a page of its own: for orders without a conversation, and as an address
+to share."""
 
 from __future__ import annotations
 
@@ -74,7 +75,7 @@ class OnOrderPage(Place):
         return access.money_refusal_on_page(agent, order)
 
     def withdrawing_refusal(self, agent: Agent, action: OrderAction) -> Refusal | None:
-        return self.acting_refusal(agent) and access.withdrawing_refusal(agent, action)
+        return access.withdrawing_refusal_on_page(agent, action)
 
     def page_context(self, agent: Agent) -> dict[str, object]:
         return {"section": "orders", "is_live": True}
@@ -99,6 +100,7 @@ def _context(request: HttpRequest, place: OnOrderPage, problem: str) -> dict[str
         unreachable=unreachable,
     )
     conversations = _conversations(agent, place)
+    is_elsewhere = not conversations and access.has_conversation(order)
     if card.is_partial:
         rows = Order.objects.filter(pk=order.pk)
         get_gateway().wake_reading(services.mark_partial_dirty(rows))
@@ -113,9 +115,10 @@ def _context(request: HttpRequest, place: OnOrderPage, problem: str) -> dict[str
         "addresses": [value for value in (order.email, order.phone) if value],
         "contacts": place.contacts,
         "conversations": conversations,
-        "reach": reach_of(order, scope=place.scope),
+        "reach": reach_of(order, agent=agent),
         "press_id": uuid4(),
-        "is_elsewhere": not conversations and access.has_conversation(order),
+        "is_elsewhere": is_elsewhere,
+        "unproven": None if conversations or is_elsewhere else access.unproven_refusal(order),
     }
 
 

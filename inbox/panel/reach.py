@@ -11,9 +11,10 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from inbox import access
+from inbox.accounts.roles import Agent
 from inbox.contacts import identities
 from inbox.models import Channel, ChannelKind, Contact, Conversation, ConversationState
-from inbox.scopes import Scope
+from inbox.scopes import Scope, scope_of
 from orders.models import Order
 
 
@@ -39,23 +40,29 @@ class Reach:
         return next((channel for channel in self.channels if channel.pk == pk), None)
 
 
-def reach_of(order: Order, *, scope: Scope) -> Reach:
-    """Return how someone with this scope can write first to the order's customer.
+def reach_of(order: Order, *, agent: Agent) -> Reach:
+    """Return how this agent can write first to the order's customer.
 
-    Not while the customer has an open conversation, with whichever team: a second one beside it
-    would have an assignee of its own, who could act on the same order.
+    Not while the customer has an open conversation, with whichever team, or takes part in one, or
+    someone claims their address in one: a second one beside it would have an assignee of its own,
+    who could act on the same order. For the same reason, not without a conversation if the agent
+    couldn't act on such an order.
     """
     if order.masked_at:
         return Reach(refusal=_("The customer’s data was deleted."))
     if not order.email:
         return Reach(refusal=_("The order has no email address."))
-    channels = tuple(_channels(scope))
+    channels = tuple(_channels(scope_of(agent)))
     if not channels:
         return Reach(refusal=_("None of your teams has an email channel."))
     owners = identities.contacts_of(order)
     open_ones = Conversation.objects.filter(contact__in=owners)
     if open_ones.exclude(state=ConversationState.RESOLVED).exists():
         return Reach(refusal=_("This customer already has an open conversation."), is_open=True)
+    if unproven := access.unproven_refusal(order):
+        return Reach(refusal=f"{unproven.reason} {unproven.hint}")
+    if not open_ones.exists() and (not_theirs := access.unassigned_refusal(agent, order)):
+        return Reach(refusal=not_theirs.reason)
     certain = Contact.objects.filter(pk__in=access.certain_contacts(order) if owners else ())
     contact = certain.order_by("pk").first()
     holder = identities.holder(email=order.email, phone="")

@@ -54,7 +54,7 @@ def start(request: HttpRequest, place: OnOrderPage, order_id: int) -> HttpRespon
     press = uuid(request.POST.get("press", "")) or uuid4()
     if earlier := _started(request, press):
         return redirect("inbox:conversation", earlier.pk)
-    reach = reach_of(place.order, scope=place.scope)
+    reach = reach_of(place.order, agent=agent)
     channel = reach.channel(number(request.POST.get("channel", "")))
     if reach.refusal or channel is None:
         messages.error(request, reach.refusal or _("Choose a channel."))
