@@ -13,7 +13,15 @@ from django.utils.translation import gettext as _
 from inbox import access
 from inbox.accounts.roles import Agent
 from inbox.contacts import identities
-from inbox.models import Channel, ChannelKind, Contact, Conversation, ConversationState
+from inbox.models import (
+    Channel,
+    ChannelKind,
+    Contact,
+    Conversation,
+    ConversationState,
+    Identity,
+    IdentityKind,
+)
 from inbox.scopes import Scope, scope_of
 from orders.models import Order
 
@@ -63,12 +71,26 @@ def reach_of(order: Order, *, agent: Agent) -> Reach:
         return Reach(refusal=f"{unproven.reason} {unproven.hint}")
     if not open_ones.exists() and (not_theirs := access.unassigned_refusal(agent, order)):
         return Reach(refusal=not_theirs.reason)
-    certain = Contact.objects.filter(pk__in=access.certain_contacts(order) if owners else ())
-    contact = certain.order_by("pk").first()
+    contact = _named(order, access.certain_contacts(order) if owners else [])
     holder = identities.holder(email=order.email, phone="")
     if (owners and contact is None) or (holder is not None and contact is None):
         return Reach(refusal=_("It’s not clear which contact this order belongs to."))
     return Reach(channels=channels, address=order.email, contact=contact)
+
+
+def _named(order: Order, certain: list[int]) -> Contact | None:
+    """Return which of these contacts has the order's email address or its Shopify customer.
+
+    One who shares only its phone number may be someone else, whose conversation the address must
+    not get into.
+    """
+    named = Q(kind=IdentityKind.EMAIL, value=order.email)
+    if order.customer_gid:
+        customer = identities.customer_value(order.store_id, order.customer_gid)
+        named |= Q(kind=IdentityKind.SHOPIFY_CUSTOMER, value=customer)
+    found = Identity.objects.active().filter(named, contact__in=certain)
+    row = found.select_related("contact").order_by("contact_id").first()
+    return row.contact if row else None
 
 
 def _channels(scope: Scope) -> list[Channel]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -172,3 +173,24 @@ def test_a_customer_who_takes_part_elsewhere_has_written(
     assert "takes part in another person’s conversation" in shown
     assert FREE not in shown
     assert press(alice, quiet) == 403
+
+
+# --- Writing first -------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ["phone", "email"])
+def test_a_phone_number_alone_names_no_contact_to_write_to(
+    quiet: Order, alice: User, kind: str
+) -> None:
+    """Or the address of one person would get into the conversation of another."""
+    Channel.objects.create(name="Mail", kind="email")
+    contact = Contact.objects.create(name="Shares the phone")
+    value = {"phone": PHONE, "email": QUIET}[kind]
+    Identity.objects.create(contact=contact, kind=kind, value=value)
+    page = f"/inbox/orders/{quiet.pk}/start/"
+    answer = logged_in(alice).post(page, {"press": str(uuid4())}, follow=True)
+    if kind == "phone":
+        assert "It’s not clear which contact this order belongs to." in unescape(
+            answer.content.decode()
+        )
+        assert not Conversation.objects.exists()
+    else:
+        assert Conversation.objects.get().contact == contact
