@@ -5,6 +5,7 @@ The list costs a fixed number of queries, and so does the chosen request.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,8 @@ from inbox.models.conversations import conversation_id
 from inbox.outbox.writing import Draft
 from inbox.scopes import Scope, scope_of
 from orders import panels, policies, previews, rules, services
+from orders.actions import approval_steps, status_texts
+from orders.actions.approval_steps import StepKind
 from orders.actions.status_texts import what
 from orders.errors import Refusal
 from orders.models import (
@@ -72,12 +75,14 @@ class Quote:
 class Request:
     """The chosen request, with everything that is needed to decide it.
 
+    `digest` stands for exactly this request; the form brings it along (see `digest_of`).
     `refusal`: why this user may not decide it, if so. `needs_passkey`: approving it takes this
     user's passkey. `changes` says what changed on the order since it was requested. `facts` and
     `customer_facts` are (label, text) pairs, `money` (label, sum, is the total).
     """
 
     action: OrderAction
+    digest: str
     who: str
     what: str
     customer: str
@@ -103,18 +108,40 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What became of a request that no longer waits, or that this user can't see.
+
+    `actor` is "" for the system and for one that can't be seen.
+    """
+
+    title: str
+    detail: str = ""
+    actor: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """All requests at the user's stores, the one that expires first on top."""
+    """All requests at the user's stores, the one that expires first on top.
+
+    At most one of `chosen` and `ended` is set. `live_query` keeps a live update on the same request.
+    """
 
     rows: tuple[Row, ...]
     chosen: Request | None
-    # Whether the address names the chosen request; otherwise it is simply the first.
+    ended: Ended | None
+    # Whether the address names the request; otherwise it is simply the first.
     is_named: bool
+    live_query: str
     has_more: bool
 
 
-def waiting(user: User, *, chosen: int | None, now: datetime) -> Waiting:
-    """Return the requests that wait at the user's stores, and the chosen one, else the first."""
+def waiting(user: User, *, named: int | None, pinned: int | None = None, now: datetime) -> Waiting:
+    """Return the requests that wait at the user's stores, and one of them in full.
+
+    That is the one the address names, else the one the page has shown so far (`pinned`), else the
+    first. Another one never takes its place: the reader may be about to press Approve.
+    """
     scope = scope_of(user)
     actions = list(
         scope.actions()
@@ -124,14 +151,52 @@ def waiting(user: User, *, chosen: int | None, now: datetime) -> Waiting:
     )
     has_more = len(actions) > SHOWN_AT_MOST
     actions = actions[:SHOWN_AT_MOST]
-    named = next((action for action in actions if action.pk == chosen), None)
-    shown = named or (actions[0] if actions else None)
+    wanted = pinned if named is None else named
+    if wanted is None and actions:
+        wanted = actions[0].pk
+    found = next((action for action in actions if action.pk == wanted), None)
+    if found is None and wanted is not None:
+        # Not in the list: beyond its end, or it no longer waits.
+        rows = scope.actions().select_related("order__store", "requested_by", "approved_by")
+        found = rows.filter(pk=wanted).first()
+    is_waiting = found is not None and found.state == ActionState.AWAITING_APPROVAL
+    live_query = (
+        f"?{'shown' if named is None else 'request'}={wanted}" if wanted is not None else ""
+    )
     return Waiting(
-        rows=tuple(_row(action, is_chosen=action is shown) for action in actions),
-        chosen=_request(shown, user, scope, now=now) if shown else None,
+        rows=tuple(_row(action, is_chosen=action.pk == wanted) for action in actions),
+        chosen=_request(found, user, scope, now=now) if found and is_waiting else None,
+        ended=None if wanted is None or is_waiting else _ended(found),
         is_named=named is not None,
+        live_query=live_query,
         has_more=has_more,
     )
+
+
+def digest_of(action: OrderAction) -> str:
+    """Return what a form sends to prove which request its page showed.
+
+    The frozen request's own digest isn't enough: two orders may have the same facts.
+    """
+    text = f"{action.pk}:{action.order_id}:{action.digest}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _ended(action: OrderAction | None) -> Ended:
+    """Say what became of a request, without its details. Three queries at most."""
+    if action is None:
+        return Ended(title=_("This request isn’t there, or you can’t see it."))
+    steps = [
+        step
+        for step in approval_steps.steps_of([action.order_id])
+        if step.action.pk == action.pk and step.kind != StepKind.ASKED
+    ]
+    if not steps:
+        title = f"{action.order.name} · {status_texts.words(action).title}"
+        return Ended(title=title, at=action.settled_at)
+    last = steps[-1]
+    title = f"{action.order.name} · {last.title}"
+    return Ended(title=title, detail=last.detail, actor=last.actor, at=last.at)
 
 
 def _row(action: OrderAction, *, is_chosen: bool) -> Row:
@@ -162,6 +227,7 @@ def _request(action: OrderAction, user: User, scope: Scope, *, now: datetime) ->
     conversation = _conversation(action, contact, scope)
     return Request(
         action=action,
+        digest=digest_of(action),
         who=people.name(action.requested_by),
         what=what(action),
         customer=_customer_name(order),

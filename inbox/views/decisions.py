@@ -38,24 +38,25 @@ FIRST_DUE = 5
 def page(request: HttpRequest) -> HttpResponse:
     """Show the whole page, or only its lists for a live update.
 
-    `request` in the query names the request for approval that is shown in full.
+    `request` in the query names the request for approval that is shown in full. `shown` is the one
+    that the page has shown so far without being asked for it; live updates stay with it.
     """
     agent = access.agent_of(request)
     waiting = approvals.waiting(
-        agent, chosen=number(request.GET.get("request", "")), now=timezone.now()
+        agent,
+        named=number(request.GET.get("request", "")),
+        pinned=number(request.GET.get("shown", "")),
+        now=timezone.now(),
     )
     chosen = waiting.chosen
     if chosen and chosen.quote:
         customer_views.note_contact(agent, chosen.quote.contact_id)
-    address = reverse("inbox:decisions")
     context = {
         "waiting": waiting,
         "decisions": lists.decisions(agent),
         "found": due.refunds_due(agent, due.Asked(), at_most=FIRST_DUE),
         # Stays with the request that is being read while others come and go.
-        "live_src": f"{address}?request={chosen.action.pk}"
-        if chosen and waiting.is_named
-        else address,
+        "live_src": f"{reverse('inbox:decisions')}{waiting.live_query}",
         "has_passkey": bool(chosen and chosen.needs_passkey) and passkeys.exist_for(agent),
         "section": "decisions",
         "is_live": True,
@@ -69,15 +70,25 @@ def page(request: HttpRequest) -> HttpResponse:
 def approve(request: HttpRequest, action_id: int) -> HttpResponse:
     """Approve an action exactly as it was proposed, signed with a passkey above the limit.
 
+    The form's `digest` says which request its page showed; any other one is refused.
     The approver has just proven who they are: by that signature, or by logging in again.
     """
     agent = access.agent_of(request)
-    access.get_action(agent, action_id)
+    shown = access.get_action(agent, action_id)
+    back = _address_of(action_id)
     signed = signed_approvals.answer(request, action_id, agent)
     if signed is None and reauthentication.is_due(request):
-        return reauthentication.ask(request, back=reverse("inbox:decisions"))
+        return reauthentication.ask(request, back=back)
 
     def act() -> str:
+        if request.POST.get("digest", "") != approvals.digest_of(shown):
+            raise ActionRefused(
+                Refusal(
+                    "other_request",
+                    _("The page showed something else, so nothing was approved."),
+                    _("Read the request below, then decide."),
+                )
+            )
         action = services.approve(
             action_id=action_id,
             by=agent,
@@ -87,7 +98,7 @@ def approve(request: HttpRequest, action_id: int) -> HttpResponse:
         )
         return _("Approved: %s") % status_texts.what(action)
 
-    return _decide(request, act)
+    return _decide(request, act, back=back)
 
 
 @require_GET
@@ -120,7 +131,7 @@ def decline(request: HttpRequest, action_id: int) -> HttpResponse:
         )
         return _("Declined. Nothing was sent.")
 
-    return _decide(request, act)
+    return _decide(request, act, back=_address_of(action_id))
 
 
 @require_POST
@@ -208,8 +219,13 @@ def keep_several(request: HttpRequest) -> HttpResponse:
     return redirect(back if back.startswith(f"{here}?") else here)
 
 
-def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
-    """Run `act`, report how it went, and return to the page with what is left."""
+def _address_of(action_id: int) -> str:
+    """Return the address of one request, which says what became of it once it is decided."""
+    return f"{reverse('inbox:decisions')}?request={action_id}"
+
+
+def _decide(request: HttpRequest, act: Callable[[], str], *, back: str = "") -> HttpResponse:
+    """Run `act`, report how it went, and return to `back`, or to the page with what is left."""
     try:
         messages.success(request, act())
     except ActionRefused as error:
@@ -221,7 +237,7 @@ def _decide(request: HttpRequest, act: Callable[[], str]) -> HttpResponse:
         messages.error(request, text % error)
     except ShopUnreachable as error:
         messages.error(request, f"{error} {error.hint}")
-    return redirect("inbox:decisions")
+    return redirect(back or "inbox:decisions")
 
 
 def _text(request: HttpRequest, name: str) -> str:

@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from inbox.decisions.approvals import digest_of
 from inbox.models import Campaign, Conversation
 from orders.models import ActionState, Order, OrderAction, Policy
 from practice_store.changes import staff_actions as shop_actions
@@ -58,6 +59,10 @@ def page(client: Client) -> str:
     return unescape(client.get("/inbox/decisions/").content.decode())
 
 
+def approve(by: User, action: OrderAction) -> None:
+    logged_in(by).post(f"/inbox/decisions/{action.pk}/approve/", {"digest": digest_of(action)})
+
+
 def test_the_card_has_everything_that_is_needed_to_decide(
     action: OrderAction, sara: User, conversation: Conversation
 ) -> None:
@@ -91,7 +96,7 @@ def test_the_message_on_the_card_is_the_one_the_customer_gets(
     conversation: Conversation,
 ) -> None:
     shown = page(logged_in(sara))
-    logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/")
+    approve(sara, action)
     work_off(shop, as_alice)
     send_messages()
     [sent] = confirmations(conversation)
@@ -164,7 +169,7 @@ def test_every_step_is_a_row_in_the_thread_and_on_the_contact(
         f"{name} · Refund €15.00: approval requested · Above the agent’s limit of €10.00. · Alice"
     )
     assert rows(as_alice, conversation) == [asked]
-    logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/")
+    approve(sara, action)
     assert rows(as_alice, conversation) == [asked, f"{name} · Refund €15.00: approved · Sara"]
 
 
@@ -193,7 +198,7 @@ def test_the_requester_reads_that_the_order_changed(
 ) -> None:
     placed = next(iter(shop.store.world.shops[DOMAIN].orders.values()))
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("3.00")))
-    logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/")
+    approve(sara, action)
     [stale] = rows(as_alice, conversation)[1:]
     assert "not sent because the order changed" in stale
     assert "€0.00 → €3.00" in stale

@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from inbox.decisions.approvals import digest_of
 from inbox.models import Conversation
 from orders import audit, services
 from orders.actions import approvals, transitions
@@ -63,9 +64,9 @@ def page(client: Client) -> str:
 
 
 def decide(client: Client, action: OrderAction, verb: str, **data: str) -> str:
-    return unescape(
-        client.post(f"/inbox/decisions/{action.pk}/{verb}/", data, follow=True).content.decode()
-    )
+    url = f"/inbox/decisions/{action.pk}/{verb}/"
+    data = {"digest": digest_of(action), **data}
+    return unescape(client.post(url, data, follow=True).content.decode())
 
 
 def state(action: OrderAction) -> str:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+from inbox.decisions.approvals import digest_of
 from inbox.models import Conversation
 from orders.models import Order, OrderAction, Outcome, Policy, Store
 from practice_store.changes import staff_actions
@@ -131,7 +132,8 @@ def test_an_approval_of_a_changed_order_was_not_too_late(
     action = approval(shop, seen, as_alice, conversation)
     assert action.state == "awaiting_approval"
     shop.act(lambda c: staff_actions.refund(c, shop_order(c, action.order), Decimal("1.00")))
-    page = logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/", follow=True)
+    url, seen_one = f"/inbox/decisions/{action.pk}/approve/", {"digest": digest_of(action)}
+    page = logged_in(sara).post(url, seen_one, follow=True)
     assert "The order changed after this was requested" in page.content.decode()
     assert told(as_alice, action)["outcome"] == "stale"
     shown = card(as_alice, conversation, action.order)
@@ -144,7 +146,8 @@ def test_a_request_that_was_never_approved_says_it_was_not_approved_in_time(
 ) -> None:
     action = approval(shop, seen, as_alice, conversation)
     OrderAction.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    page = logged_in(sara).post(f"/inbox/decisions/{action.pk}/approve/", follow=True)
+    url, seen_one = f"/inbox/decisions/{action.pk}/approve/", {"digest": digest_of(action)}
+    page = logged_in(sara).post(url, seen_one, follow=True)
     assert "The order changed" not in page.content.decode()
     assert told(as_alice, action)["outcome"] == "not_approved"
     assert "not approved in time" in card(as_alice, conversation, action.order)

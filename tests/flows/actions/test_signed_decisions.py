@@ -15,6 +15,7 @@ from django.test import Client
 from django.urls import reverse
 from fido2.utils import websafe_decode
 
+from inbox.decisions.approvals import digest_of
 from inbox.models import Conversation
 from orders import audit
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy
@@ -72,7 +73,9 @@ def asked(client: Client, action: OrderAction) -> bytes:
 
 
 def approve(client: Client, action: OrderAction, assertion: Any = None) -> str:
-    data = {"credential": json.dumps(assertion)} if assertion else {}
+    data = {"digest": digest_of(action)}
+    if assertion:
+        data["credential"] = json.dumps(assertion)
     url = reverse("inbox:approve", args=[action.pk])
     return unescape(client.post(url, data, follow=True, secure=True).content.decode())
 

@@ -20,6 +20,7 @@ from inbox.contacts import (
     identities,
 )
 from inbox.contacts.matching import Matching
+from inbox.decisions.approvals import digest_of
 from inbox.models import Contact, Conversation, Identity, IdentityKind
 from orders import services
 from orders.actions import added_rules
@@ -176,7 +177,8 @@ def test_a_doubt_that_came_later_stops_the_approval_at_both_doors(
     place_for(shop, "janine@example.com", bearing="jane@example.com")
     action = OrderAction.objects.get()
     as_sara = logged_in(sara)
-    said = as_sara.post(f"/inbox/decisions/{action.pk}/approve/", follow=True).content.decode()
+    url, shown = f"/inbox/decisions/{action.pk}/approve/", {"digest": digest_of(action)}
+    said = as_sara.post(url, shown, follow=True).content.decode()
     assert REFUSAL in unescape(said)
     by_api = as_sara.post(f"/api/v1/actions/{action.pk}/approve/")
     assert by_api.json()["reason_code"] == "ambiguous_customer"
@@ -276,7 +278,8 @@ def test_a_doubt_that_comes_while_an_approval_reads_shopify_is_seen(
         monkeypatch.setattr(added_rules, "RULES", [])
     page = f"/inbox/decisions/{action.pk}/approve/"
     at = page if door == "page" else f"/api/v1/actions/{action.pk}/approve/"
-    said = unescape(logged_in(sara).post(at, follow=True).content.decode())
+    data = {"digest": digest_of(action)} if door == "page" else {}
+    said = unescape(logged_in(sara).post(at, data, follow=True).content.decode())
     assert (REFUSAL in said) is is_guarded
     action.refresh_from_db()
     assert (action.state == ActionState.AWAITING_APPROVAL) is is_guarded

@@ -18,6 +18,7 @@ from django.utils import timezone
 from inbox import access
 from inbox.campaigns import order_events
 from inbox.conversations import services
+from inbox.decisions.approvals import digest_of
 from inbox.models import Campaign, Channel, Contact, Conversation, Identity, Team
 from inbox.tasks import sweep_events, sweep_outbox
 from orders import previews
@@ -156,7 +157,8 @@ def test_the_policy_decides_as_everywhere(
     decisions = text_of(boss.get("/inbox/decisions/"))
     assert f'href="/inbox/orders/{quiet.pk}/"' in decisions
     assert "Open the conversation" not in decisions
-    boss.post(f"/inbox/decisions/{OrderAction.objects.get().pk}/approve/")
+    action = OrderAction.objects.get()
+    boss.post(f"/inbox/decisions/{action.pk}/approve/", {"digest": digest_of(action)})
     work_off(shop, as_alice)
     assert OrderAction.objects.get().state == ActionState.SUCCEEDED
 

@@ -250,6 +250,7 @@ def test_approving_asks_again(sara: User, alice: User, settings: Any) -> None:
     path = f"/inbox/decisions/{waiting.pk}/approve/"
     settings.REAUTHENTICATION_MINUTES = 15
     answer = logged_in(sara).post(path)
-    assert answer["Location"] == "/account/confirm/?next=%2Finbox%2Fdecisions%2F"
+    back = f"%2Finbox%2Fdecisions%2F%3Frequest%3D{waiting.pk}"
+    assert answer["Location"] == f"/account/confirm/?next={back}"
     waiting.refresh_from_db()
     assert waiting.state == ActionState.AWAITING_APPROVAL
