@@ -73,7 +73,8 @@ def start(
                 assigned_at=timezone.now(),
                 last_message_is_inbound=False,
             )
-            # Who the replies go to. A reply in this conversation comes from the same participant.
+            # Who what is written here goes to. An answer arrives under an ID of the channel's own, and
+            # so in another conversation.
             Participant.objects.create(
                 conversation=made,
                 contact=made.contact,

@@ -20,6 +20,7 @@ from inbox import (
 )
 from inbox.accounts.roles import Agent
 from inbox.contacts import identities
+from inbox.models import Conversation
 from inbox.panel import order_filters
 from inbox.panel.order_filters import OrderFilters
 from inbox.scopes import scope_of
@@ -36,7 +37,8 @@ AT_MOST: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundOrder:
-    """A search result. `conversation_id` is the customer's latest conversation, or None."""
+    """A search result. `conversation_id` is the customer's latest conversation that the agent sees,
+    or None; `is_elsewhere` says that only other teams have one."""
 
     pk: int
     name: str
@@ -47,6 +49,7 @@ class FoundOrder:
     badges: tuple[Badge, ...]
     admin_url: str
     conversation_id: int | None
+    is_elsewhere: bool
 
 
 def find(query: str, *, among: OrderQuerySet) -> list[Order]:
@@ -122,19 +125,33 @@ def _rows(agent: Agent, orders: Sequence[Order]) -> tuple[FoundOrder, ...]:
             badges=card.badges,
             admin_url=order.admin_url,
             conversation_id=conversation_id,
+            is_elsewhere=is_elsewhere,
         )
-        for order, card, conversation_id in zip(orders, cards, conversations, strict=True)
+        for order, card, (conversation_id, is_elsewhere) in zip(
+            orders, cards, conversations, strict=True
+        )
     )
 
 
-def _conversations(agent: Agent, orders: Sequence[Order]) -> list[int | None]:
-    """Return for each order the ID of its customer's latest conversation that the agent may see."""
+def _conversations(agent: Agent, orders: Sequence[Order]) -> list[tuple[int | None, bool]]:
+    """Return for each order the ID of its customer's latest conversation that the agent may see, and
+    whether there are only conversations of other teams."""
     contacts = identities.contacts_of_each(orders)
-    theirs = access.conversations_for(agent).filter(
-        contact__in={pk for contact_ids in contacts for pk in contact_ids}
-    )
+    everyone = {pk for contact_ids in contacts for pk in contact_ids}
+    theirs = access.conversations_for(agent).filter(contact__in=everyone)
     latest: dict[int, tuple[datetime, int]] = {}
     for contact_id, at, pk in theirs.values_list("contact_id", "last_message_at", "pk"):
         latest[contact_id] = max(latest.get(contact_id, (at, pk)), (at, pk))
-    found = [[latest[pk] for pk in pks if pk in latest] for pks in contacts]
-    return [max(of_order)[1] if of_order else None for of_order in found]
+    unseen = everyone - latest.keys() if scope_of(agent).teams is not None else set()
+    elsewhere: set[int] = set()
+    if unseen:
+        others = Conversation.objects.filter(contact__in=unseen)
+        elsewhere = set(others.order_by().values_list("contact_id", flat=True).distinct())
+    return [_seen_or_not(pks, latest, elsewhere) for pks in contacts]
+
+
+def _seen_or_not(
+    contacts: Sequence[int], latest: dict[int, tuple[datetime, int]], elsewhere: set[int]
+) -> tuple[int | None, bool]:
+    seen = [latest[pk] for pk in contacts if pk in latest]
+    return (max(seen)[1], False) if seen else (None, not elsewhere.isdisjoint(contacts))

@@ -13,7 +13,15 @@ from django.utils import timezone
 
 from inbox import access
 from inbox.conversations import services
-from inbox.models import Channel, Contact, Conversation, HelpDeskFrame, Identity, Participant
+from inbox.models import (
+    Channel,
+    Contact,
+    Conversation,
+    HelpDeskFrame,
+    Identity,
+    Participant,
+    Team,
+)
 from orders import previews
 from orders.models import ActionState, Order, OrderAction, Store
 from tests.conftest import logged_in
@@ -194,3 +202,25 @@ def test_a_phone_number_alone_names_no_contact_to_write_to(
         assert not Conversation.objects.exists()
     else:
         assert Conversation.objects.get().contact == contact
+
+
+def test_lists_say_what_is_known_of_the_conversation(quiet: Order, alice: User) -> None:
+    """None here, another team's, or one in which nothing was sent."""
+    Channel.objects.create(name="Mail", kind="email")
+    found = f"/inbox/orders/?q={QUIET}"
+
+    def shown(url: str) -> str:
+        return unescape(logged_in(alice).get(url).content.decode())
+
+    assert "No conversation" in shown(found)
+    logged_in(alice).post(f"/inbox/orders/{quiet.pk}/start/", {"press": str(uuid4())})
+    assert "No conversation" not in shown(found)
+    listed = shown("/inbox/?scope=mine")
+    assert "Nothing has been sent yet." in listed
+    assert "A message without text" not in listed
+    # Moved to another team: there is a conversation, but not for these eyes.
+    mine, other = Team.objects.create(name="Mine"), Team.objects.create(name="Other")
+    mine.members.add(alice)
+    mine.stores.add(quiet.store)
+    Conversation.objects.update(team=other)
+    assert "Another team has this customer’s conversation." in shown(found)
