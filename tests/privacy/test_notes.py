@@ -129,7 +129,10 @@ def test_every_column_is_guarded_or_may_be_emptied() -> None:
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL compares whole rows")
     with connection.cursor() as cursor:
-        cursor.execute("SELECT sql FROM sqlite_master WHERE name = 'orders_action_settled'")
+        cursor.execute(
+            "SELECT sql FROM sqlite_master "
+            "WHERE type = 'trigger' AND name = 'orders_action_settled'"
+        )
         (sql,) = cursor.fetchone()
     for column in OrderAction._meta.concrete_fields:
         is_maskable = column.column in {"staff_note", "message", "proposal", "steps"}

@@ -211,6 +211,7 @@ def test_without_the_assignee_rule_anyone_would_act(
     """Negative control of the test above."""
     write(channel, to=alice)
     monkeypatch.setattr(access, "has_conversation", lambda _order: False)
+    monkeypatch.setattr(access, "unproven_refusal", lambda _order: None)
     answer = page(logged_in(bob), quiet, "confirm/", token=own_token(quiet, bob))
     assert (answer.status_code, OrderAction.objects.count()) == (302, 1)
 

@@ -43,6 +43,9 @@ WALKED = {
 VERBS = {
     "notices",
     "waiting",
+    # tests/inbox/test_refunds_due.py looks at stores and teams.
+    "refunds_due",
+    "keep_several",
     "read",
     "reply",
     "note",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import unescape
 from typing import Any
 from uuid import uuid4
@@ -24,6 +24,7 @@ from inbox.models import (
 )
 from orders import previews
 from orders.models import ActionState, Order, OrderAction, Store
+from orders.shopify_port import get_gateway
 from tests.conftest import logged_in
 from tests.support import snapshots, two_teams
 from tests.support.acting import refund
@@ -43,10 +44,12 @@ class PlanningGateway(two_teams.OfflineGateway):
 
 
 @pytest.fixture
-def quiet(db: None, settings: Any) -> Order:
+def quiet(db: None, settings: Any) -> Iterator[Order]:
     """A paid order whose customer hasn't written."""
     settings.ORDERS_GATEWAY = f"{__name__}.{PlanningGateway.__name__}"
-    return stored(snapshots.order(email=QUIET, phone=PHONE))
+    get_gateway.cache_clear()
+    yield stored(snapshots.order(email=QUIET, phone=PHONE))
+    get_gateway.cache_clear()
 
 
 @pytest.fixture
