@@ -97,7 +97,6 @@ class ContactAdmin(LinkedToTheInbox):
                 )
 
     search_fields = ["name"]
-    search_help_text = "Name, email, phone, or order number"
     inlines = [IdentityInline]
 
     def get_search_results(
@@ -140,7 +139,6 @@ class ConversationAdmin(LinkedToTheInbox):
     list_filter = ["state", "team", "channel", "assignee", "last_message_at"]
     ordering = ["-last_message_at", "-pk"]
     search_fields = ["contact__name"]
-    search_help_text = "Name, email, phone, or order number"
     list_select_related = ["contact", "channel", "team", "assignee"]
     fieldsets = [
         (

@@ -172,7 +172,6 @@ class OrderAdmin(ReadOnlyAdmin):
         "placed_at",
     ]
     search_fields = ["name"]
-    search_help_text = "Number, ID, email, phone, tracking number, or customer's name"
     list_select_related = ["store"]
     fieldsets = [
         ("Order", {"fields": ["name", "store", "at_shopify", "placed_at", "email", "phone"]}),
@@ -309,7 +308,6 @@ class OrderActionAdmin(ReadOnlyAdmin):
     list_display = ["order", "kind", "what_came_of_it", _ACTION_SUM, "requested_by", "requested_at"]
     list_filter = ["state", "outcome", "kind", "order__store", "requested_at"]
     search_fields = ["marker"]
-    search_help_text = "Order number, username, or marker"
     list_select_related = ["order__store", "requested_by"]
     fieldsets = [
         (
@@ -451,7 +449,6 @@ class OrderEventAdmin(ReadOnlyAdmin):
     list_display = ["order", "kind", "occurred_at", "source", "actor", _EVENT_SUM]
     list_filter = ["kind", "source", "order__store", "occurred_at"]
     search_fields = ["order__name"]
-    search_help_text = "Order number"
     list_select_related = ["order", "actor"]
     fieldsets = [
         (
