@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+import hypothesis
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, User
@@ -27,6 +28,12 @@ from shopify_sync.api import client as shopify_client
 from shopify_sync.setup import connect
 from tests.support.database import copy_what_was_migrated, without_triggers
 from tests.support.shop import DOMAIN, Shop, fetch_dirty, quicken
+
+# How long a busy machine takes to make up an example says nothing about the code.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_collection_finish() -> None:
