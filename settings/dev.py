@@ -14,6 +14,10 @@ SMS_BACKEND = env.text("SMS_BACKEND", "inbox.channels.sms.ConsoleBackend")
 SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")
 REAUTHENTICATION_MINUTES = env.whole("REAUTHENTICATION_MINUTES", 0)
 APPROVAL_EMAILS = env.flag("APPROVAL_EMAILS")
+# A frame that is tried out here belongs to no real help desk with assignees of its own.
+ORDERS_WITHOUT_CONVERSATION = env.choice(
+    "ORDERS_WITHOUT_CONVERSATION", "agents", ("auto", "agents", "supervisors")
+)
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http"
 # Over http, browsers allow passkeys at localhost only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True
