@@ -119,9 +119,11 @@ def _each_test_begins_in_english() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _each_test_begins_without_views() -> None:
-    """What a process remembers having recorded went with the last test's database."""
+def _each_test_begins_without_memory() -> None:
+    """What a process remembers belongs to the last test's database: views it has recorded, and
+    cached answers, such as which login codes were used."""
     customer_views.forget()
+    cache.clear()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from core.response_headers import ALWAYS_RAW
@@ -19,6 +20,10 @@ BODY_WITHIN_S: Final = 20.0
 # then: otherwise a few clients that hold large ones back would keep everyone from sending.
 MOST_WAITING_BYTES: Final = 64 * 2**20
 ALWAYS_TAKEN: Final = 64 * 1024
+# After a refusal, what a client still sends is read and dropped for this long, because closing at
+# once would reset the connection, and the client might never see the response.
+DROPPED_WITHIN_S: Final = 2.0
+MOST_DROPPED_BYTES: Final = 8 * 2**20
 _TEXTS: Final = {
     400: b"This address or form holds a character that no text can have (NUL).",
     408: b"The body of this request didn't arrive in time.",
@@ -46,7 +51,7 @@ class WholeBodies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, value) for name, value in scope["headers"] if b"_" not in name]
         if _has_nul(scope["path"].encode(errors="replace"), scope["query_string"]):
-            await refuse(send, 400)
+            await _refuse(receive, send, 400)
             return
         share = _Share(self)
         try:
@@ -54,10 +59,11 @@ class WholeBodies:
             if body is None:
                 return
             if isinstance(body, int):
-                await refuse(send, body)
+                share.release()
+                await _refuse(receive, send, body)
                 return
             if _has_nul_in_form(headers, body):
-                await refuse(send, 400)
+                await _refuse(None, send, 400)
                 return
             replay = _Replay(body, receive)
             # While the response is read, nothing here may keep the body any longer.
@@ -141,8 +147,26 @@ class _Replay:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def refuse(send: Send, status: int) -> None:
-    """Answer with a sentence, and close the connection: the rest of a body may still arrive."""
+async def _refuse(rest: Receive | None, send: Send, status: int) -> None:
+    """Answer with a sentence, drop what is left of the body (if any), then close the connection."""
+    await _begin_refusal(send, status)
+    if rest is not None:
+        await _drop(rest)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(receive: Receive) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DROPPED_WITHIN_S):
+            dropped = 0
+            while dropped <= MOST_DROPPED_BYTES:
+                message = await receive()
+                dropped += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    break
+
+
+async def _begin_refusal(send: Send, status: int) -> None:
     text = _TEXTS[status]
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
@@ -153,7 +177,7 @@ async def refuse(send: Send, status: int) -> None:
     if status == 503:
         headers.append((b"retry-after", b"5"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+    await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
 def _has_nul_in_form(headers: list[tuple[bytes, bytes]], body: bytes) -> bool:

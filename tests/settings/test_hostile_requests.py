@@ -440,6 +440,27 @@ def test_bodies_are_bounded_by_who_sends_them(port: int) -> None:
     assert asgi.body_limit({"path": PATH, "headers": []}) == 10 * 2**20
 
 
+@pytest.mark.parametrize("drops_the_rest", [True, False], ids=["ours", "control"])
+def test_a_client_still_sending_sees_why_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, drops_the_rest: bool
+) -> None:
+    """Closing while more arrives resets the connection, and the response is lost with it."""
+    if not drops_the_rest:
+        monkeypatch.setattr(bodies, "MOST_DROPPED_BYTES", -1)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    with serving(guarded()) as port, speaking(port, head) as line:
+        # Wait for the response without taking it, as a client does that is busy sending.
+        line.recv(1, socket.MSG_PEEK)
+        reset = False
+        try:
+            for _ in range(300):
+                line.sendall(b"x" * 10_000)
+            assert status(line) == 413
+        except (ConnectionResetError, BrokenPipeError):
+            reset = True
+        assert reset is not drops_the_rest
+
+
 def test_a_body_without_a_declared_length_is_bounded_too(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
