@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth import middleware
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import ResolverMatch, reverse
 from django.utils import timezone, translation
@@ -107,6 +108,26 @@ class LogInForFragments:
         return response if request.method in _READS else log_in.log_in_page_for(request)
 
 
+class LoginRequired(middleware.LoginRequiredMiddleware):
+    """Require login, except for views that opt out, without reading their session.
+
+    Django 5.2 looks at `request.user` first. That reads the session from the database, and makes the
+    response vary on the cookie, also where nobody needs to be logged in.
+    """
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        """Redirect to the login unless the view is open or the person is logged in."""
+        if not getattr(view_func, "login_required", True):
+            return None
+        return super().process_view(request, view_func, view_args, view_kwargs)
+
+
 def _is_to_log_in(response: HttpResponse) -> bool:
     """Return whether this redirects to log in first. A log-out leads there too, without `next`."""
     if response.status_code != 302:
@@ -119,7 +140,7 @@ class RoleCheck:
     """Refuse every address that the account's roles don't open, or that no one has declared.
 
     The declarations are in inbox.accounts.doors, so a new URL is closed until it has one. Runs after
-    LoginRequiredMiddleware, which sends people to log in first.
+    LoginRequired, which sends people to log in first.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

@@ -61,7 +61,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "inbox.middleware.LogInForFragments",
     # Every view requires login unless it opts out and says why.
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "inbox.middleware.LoginRequired",
     "inbox.middleware.FactorRequired",
     "inbox.middleware.RoleCheck",
     "inbox.middleware.LivePositions",
