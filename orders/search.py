@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from orders.models import Customer, Order, OrderTracking, tracking_key
 from orders.models.orders import OrderQuerySet
@@ -28,7 +28,7 @@ def find(
     """Return the orders that the words may mean, the surest way of finding first, then the newest.
 
     `email` and `phone` are the words as a normalized address, or "". `among` limits what may be
-    found; its stores are loaded with the orders. At most seven queries.
+    found, before anything is cut off; its stores are loaded with the orders. At most seven queries.
     """
     found: dict[int, Order] = {}
     for rows in _ways(words, among, email=email, phone=phone):
@@ -43,7 +43,7 @@ def find(
 def find_by_number(words: str, *, among: OrderQuerySet, at_most: int) -> list[int]:
     """Return the IDs of the orders with this number, or with a parcel of this number."""
     found = list(among.named(words).values_list("pk", flat=True)[:at_most])
-    if parcels := _orders_of_parcel(words):
+    if parcels := _orders_of_parcel(words, among):
         found += among.filter(pk__in=parcels).values_list("pk", flat=True)
     return found
 
@@ -56,30 +56,32 @@ def _ways(words: str, among: OrderQuerySet, *, email: str, phone: str) -> Iterat
     number = words.removeprefix(_GID)
     if number.isascii() and number.isdigit() and len(number) < 19:
         yield among.filter(legacy_id=int(number))
-    if parcels := _orders_of_parcel(words):
+    if parcels := _orders_of_parcel(words, among):
         yield among.filter(pk__in=parcels)
     if phone:
         yield among.filter(phone=phone)
-    if known := _of_customers(words):
+    if known := _of_customers(words, among):
         yield among.filter(known)
 
 
-def _orders_of_parcel(words: str) -> list[int]:
-    """Return the IDs of orders with this tracking number, in any case and spacing."""
+def _orders_of_parcel(words: str, among: OrderQuerySet) -> list[int]:
+    """Return the IDs of those orders with this tracking number, in any case and spacing."""
     key = tracking_key(words)
     if len(key) < _TRACKING_LEAST or not any(letter.isdigit() for letter in key):
         return []
-    rows = OrderTracking.objects.keyed(key).values_list("order_id", flat=True)
-    return list(rows[:_NAMESAKES])
+    rows = OrderTracking.objects.keyed(key).filter(order__in=among)
+    return list(rows.values_list("order_id", flat=True)[:_NAMESAKES])
 
 
-def _of_customers(words: str) -> Q | None:
-    """Return what finds the orders of the customers whose names have all these words."""
+def _of_customers(words: str, among: OrderQuerySet) -> Q | None:
+    """Return what finds those orders whose customers' names have all these words."""
     parts = words.split()
     # Trigrams find nothing by less.
     if max(map(len, parts), default=0) < NAME_LEAST or not all(map(_is_word, parts)):
         return None
-    rows = Customer.objects.order_by()
+    # Of these orders only, or customers of other stores would use up the limit.
+    theirs = among.filter(store=OuterRef("store"), customer_gid=OuterRef("gid"))
+    rows = Customer.objects.filter(Exists(theirs)).order_by()
     for part in parts:
         rows = rows.filter(name__icontains=part)
     match: Q | None = None

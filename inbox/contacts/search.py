@@ -47,10 +47,10 @@ def find(query: str, *, scope: Scope) -> Found:
     names: tuple[str, ...] = ()
     if email := normalization.email(query):
         # The beginning of a longer one, too, as long as it's being typed.
-        ids = _ids(_known().filter(value__startswith=email))
-        ids |= _ids(Claim.objects.understood().filter(value=email))
+        ids = _ids(_known().filter(value__startswith=email), scope)
+        ids |= _ids(Claim.objects.understood().filter(value=email), scope)
     else:
-        ids = _by_address(query) | _by_order(query, scope)
+        ids = _by_address(query, scope) | _by_order(query, scope)
         words = tuple(query.split())
         rows = Contact.objects.filter(_named(words)).values_list("pk", flat=True)
         theirs = list(rows[: AT_MOST + 1])
@@ -90,23 +90,23 @@ def _known() -> QuerySet[Identity]:
     return Identity.objects.active().filter(kind__in=_ADDRESSES)
 
 
-def _by_address(query: str) -> set[int]:
+def _by_address(query: str, scope: Scope) -> set[int]:
     """Find by the beginning of an address, a phone number as dialed, or a part of either."""
     known = _known()
     claims = Claim.objects.understood()
     text = query.lower()
     # Unproven addresses find the conversation, though they never find orders.
-    found = _ids(known.filter(value__startswith=text))
+    found = _ids(known.filter(value__startswith=text), scope)
     if _DIALED.fullmatch(query):
         text = re.sub(r"[^\d+]", "", query)
         if number := normalization.phone(query):
-            found |= _ids(known.filter(value=number)) | _ids(claims.filter(value=number))
-            return found
+            found |= _ids(known.filter(value=number), scope)
+            return found | _ids(claims.filter(value=number), scope)
         # As dialed, without the country's code.
         text = text.lstrip("+0")
     if len(text) >= _PART_LEAST and " " not in text:
-        found |= _ids(known.filter(value__icontains=text))
-        found |= _ids(claims.filter(value__icontains=text))
+        found |= _ids(known.filter(value__icontains=text), scope)
+        found |= _ids(claims.filter(value__icontains=text), scope)
     return found
 
 
@@ -115,5 +115,9 @@ def _by_order(query: str, scope: Scope) -> set[int]:
     return set(identities.contacts_of_many(orders)) if orders else set()
 
 
-def _ids(rows: QuerySet[Identity] | QuerySet[Claim]) -> set[int]:
+def _ids(rows: QuerySet[Identity] | QuerySet[Claim], scope: Scope) -> set[int]:
+    """Return the contacts that have these addresses; at most AT_MOST of those in the scope."""
+    if scope.teams is not None:
+        # First, or contacts of other teams would use up the limit.
+        rows = rows.filter(contact__in=scope.contacts())
     return set(rows.order_by().values_list("contact_id", flat=True)[:AT_MOST])

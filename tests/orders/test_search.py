@@ -69,3 +69,22 @@ def test_what_is_surer_comes_first_and_the_newest_of_each(store: Store) -> None:
     assert names("jane@example.com", email="jane@example.com") == ["EN1044-DE", "EN1043-DE"]
     assert names("0151 12345678", phone="+4915112345678") == ["EN1044-DE"]
     assert names("en1043") == names("EN1043-DE") == names("#1043-de") == ["EN1043-DE"]
+
+
+def test_namesakes_at_other_stores_hide_no_order(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than a search looks at, and the others' are the first in the database."""
+    monkeypatch.setattr(search, "_NAMESAKES", 3)
+    other = Store.objects.create(domain="second.myshopify.com")
+    for shop, number in [*((other, number) for number in range(10, 15)), (store, 1)]:
+        made = order(shop, number)
+        Customer.objects.create(store=shop, gid=made.customer_gid, name="Zoe Lindqvist")
+        OrderTracking.objects.create(order=made, number="JD014600003D")
+    ours = Order.objects.visible().at([store.pk])
+    for words in ("lindqvist", "JD014600003D"):
+        found = search.find(words, among=ours, at_most=5)
+        assert [(row.store_id, row.name) for row in found] == [(store.pk, "EN1-DE")], words
+    assert len(search.find_by_number("JD014600003D", among=ours, at_most=5)) == 1
+    # The control: among all of them, the limit counts.
+    assert len(search.find("lindqvist", among=Order.objects.visible(), at_most=5)) == 3

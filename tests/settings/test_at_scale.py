@@ -10,8 +10,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.db.models import F, Q
+from django.test import Client
 
-from inbox.models import Channel, Contact, Conversation
+from inbox.models import Channel, Contact, Conversation, Team
 from orders.models import Order, Store
 from tests.support import busy_paths, many_rows
 from tests.support.database import without_triggers
@@ -72,6 +73,27 @@ def old_queries(number: int) -> dict[str, Callable[[], object]]:
     }
 
 
+def of_a_team(boss: User, number: int) -> dict[str, Callable[[], object]]:
+    """Their searches once they see no more than their team's store and conversations."""
+    team = Team.objects.create(name="North")
+    team.stores.set(Store.objects.all())
+    boss.teams.add(team)
+    Conversation.objects.update(team=team)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE inbox_conversation")
+    client = Client()
+    client.force_login(boss)
+    return busy_paths.searches(client, number)
+
+
+def read_whole(name: str, path: Callable[[], object], large: set[str]) -> list[str]:
+    return [
+        f"{name}: {table}: {sql[:300]}"
+        for sql in statements(path)
+        for table in whole_tables(sql, large)
+    ]
+
+
 def test_nothing_reads_a_large_table_whole(boss: User) -> None:
     large = large_tables()
     assert {"orders_order", "inbox_message", "inbox_conversation", "orders_orderevent"} <= large
@@ -81,8 +103,9 @@ def test_nothing_reads_a_large_table_whole(boss: User) -> None:
     # Once a day, this also adds up the tallies of all past hours.
     paths["metrics"]()
     for name, path in paths.items():
-        for sql in statements(path):
-            found += [f"{name}: {table}: {sql[:300]}" for table in whole_tables(sql, large)]
+        found += read_whole(name, path, large)
+    for name, path in of_a_team(boss, number).items():
+        found += read_whole(f"team: {name}", path, large)
     assert found == []
     # The controls.
     for name, path in old_queries(number).items():

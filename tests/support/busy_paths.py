@@ -23,7 +23,7 @@ def paths(boss: User, number: int) -> dict[str, Path]:
     client.force_login(boss)
     return {
         **_pages(client, number),
-        **_searches(client, number),
+        **searches(client, number),
         **_admin(client),
         **periodic_tasks(),
     }
@@ -47,7 +47,8 @@ def _pages(client: Client, number: int) -> dict[str, Path]:
     }
 
 
-def _searches(client: Client, number: int) -> dict[str, Path]:
+def searches(client: Client, number: int) -> dict[str, Path]:
+    """Name each search of conversations and orders. `number` is a recent order of many_rows."""
     person = Conversation.objects.select_related("contact").get(pk=number).contact
     email = person.identities.get(kind="email").value
     phone = person.identities.get(kind="phone").value

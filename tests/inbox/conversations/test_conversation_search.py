@@ -7,13 +7,14 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
 from inbox.contacts import identities
 from inbox.contacts import search as contact_search
 from inbox.conversations import listing, search
-from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind
+from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Team
 from orders.models import Order, Store
 from orders.snapshot import encode
 from tests.support import snapshots
@@ -143,3 +144,21 @@ def test_a_frequent_name_is_paged_through_by_the_newest(
             break
         after = parse_qs(urlsplit(further).query)["after"][0]
     assert seen == [f"Jane {n}" for n in range(20) if n % 4]
+
+
+def test_contacts_of_other_teams_hide_no_one(
+    as_alice: Client, alice: User, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than a search looks at, and the others' are the first in the database."""
+    monkeypatch.setattr(contact_search, "AT_MOST", 3)
+    mine, others = (Team.objects.create(name=name) for name in ("North", "South"))
+    alice.teams.add(mine)
+    for n in range(6):
+        contact = person(channel, f"Person {n}", email=f"lindqvist{n}@example.com").contact
+        Claim.objects.create(contact=contact, kind="email", value=f"claimed{n}@example.com")
+    Conversation.objects.update(team=others, was_moved=True)
+    ours = person(channel, "Anna", email="anna.lindqvist@example.com")
+    Claim.objects.create(contact=ours.contact, kind="email", value="claimed@example.com")
+    Conversation.objects.filter(pk=ours.pk).update(team=mine, was_moved=True)
+    for words in ("indqvist", "laimed"):
+        assert found(as_alice, words) == ["Anna"], words
