@@ -28,6 +28,7 @@ from inbox.models import (
     IdentityKind,
     Message,
     Participant,
+    RequestNotice,
     SendState,
 )
 from orders.models import Checkout, Customer, Order, Store
@@ -485,6 +486,13 @@ register(
         setting=_MONTHS,
         due=_old_campaign_messages,
         apply=CAMPAIGN_MESSAGES.mask,
+        by="created_at",
+    ),
+    Rule(
+        name="notices of requests",
+        setting=_MONTHS,
+        due=lambda cutoff: RequestNotice.objects.filter(created_at__lt=cutoff),
+        apply=_delete,
         by="created_at",
     ),
     Rule(

@@ -30,6 +30,7 @@ from inbox.campaigns import (
     marketing,
 )
 from inbox.contacts import identities
+from inbox.decisions import emails
 from inbox.live import events
 from inbox.suppression import opt_outs
 from orders.models import Customer, Order
@@ -57,17 +58,21 @@ def announce_order(sender: object, *, order_id: int, **_: object) -> None:
 
 
 @receiver(approvals_changed)
-def announce_approvals(
-    sender: object, *, action_id: int, order_id: int, is_new: bool, **_: object
-) -> None:
-    """Have the pages of those who may decide count again, and email them about a new request."""
+def announce_approvals(sender: object, *, order_id: int, **_: object) -> None:
+    """Have the pages of those who may decide count again."""
     with transaction.atomic():
         # Along with the order, so that it only reaches those who see its store.
         events.announce("approvals", f"order:{order_id}")
-    if is_new:
-        transaction.on_commit(
-            lambda: queue.enqueue("inbox.tasks.email_deciders", action_id), robust=True
-        )
+
+
+@receiver(approvals_changed)
+def email_deciders(sender: object, *, action_id: int, is_new: bool, **_: object) -> None:
+    """Note, along with a new request, that those who may decide are to be emailed."""
+    if not is_new:
+        return
+    with transaction.atomic():
+        notice = emails.note(action_id)
+    transaction.on_commit(lambda: emails.wake(notice.pk), robust=True)
 
 
 @receiver(order_changed)

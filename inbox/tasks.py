@@ -22,7 +22,7 @@ from inbox.campaigns import (
     order_events,
 )
 from inbox.conversations import moving, services
-from inbox.decisions import notices
+from inbox.decisions import emails
 from inbox.live import events
 from inbox.models import CampaignMessage, Message
 from inbox.suppression import opt_outs
@@ -52,9 +52,15 @@ def send_account_mail(to: str, subject: str, text: str) -> None:
 
 
 @shared_task
-def email_deciders(action_id: int) -> None:
-    """Email those who may approve a new request and want to know."""
-    notices.email_deciders(action_id)
+def deliver_request_notice(notice_id: int) -> None:
+    """Find those who may approve a new request, or email one of them."""
+    emails.deliver(notice_id)
+
+
+@shared_task
+def sweep_request_notices() -> None:
+    """Enqueue the emails about requests whose task got lost, or whose next try has come."""
+    _each(emails.wake, emails.due(now=timezone.now()))
 
 
 @shared_task

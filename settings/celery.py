@@ -47,6 +47,10 @@ SCHEDULE: Final[dict[str, dict[str, object]]] = {
     "sweep marketing": {"task": "inbox.tasks.sweep_marketing", "schedule": 15.0},
     "sweep snoozed": {"task": "inbox.tasks.sweep_snoozed", "schedule": 30.0},
     "sweep moves": {"task": "inbox.tasks.sweep_moves", "schedule": 30.0},
+    "sweep request notices": {
+        "task": "inbox.tasks.sweep_request_notices",
+        "schedule": 15.0,
+    },
     "keep opt-outs": {"task": "inbox.tasks.keep_opt_outs", "schedule": 60.0},
     "recheck opt-outs": {
         "task": "inbox.tasks.recheck_opt_outs",

@@ -1,25 +1,18 @@
-"""Telling those who may decide that a request waits: what each person chose, and the email."""
+"""Telling those who may decide that a request waits: what each person chose, and what pages say."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import reverse
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from core import queue
-from inbox.accounts import mail, roles
 from inbox.accounts.roles import Agent
 from inbox.decisions import people
 from inbox.models import NoticeChoice
-from inbox.scopes import scope_of
-from orders import services
 from orders.actions.status_texts import what
-from orders.models import ActionState, OrderAction
+from orders.models import OrderAction
 
 
 def choice_of(user: User) -> NoticeChoice:
@@ -56,40 +49,3 @@ def sentence(action: OrderAction) -> str:
         "what": what(action),
         "order": action.order.name,
     }
-
-
-def email_deciders(action_id: int) -> int:
-    """Hand a mail to the workers for everyone who may approve this request and wants mail.
-
-    Returns how many. None if it was decided in the meantime.
-    """
-    rows = OrderAction.objects.select_related("order__store", "requested_by", "approved_by")
-    action = rows.filter(pk=action_id, state=ActionState.AWAITING_APPROVAL).first()
-    if action is None:
-        return 0
-    subject, text = sentence(action), _text(action)
-    sent = 0
-    for user in roles.assignable().exclude(email=""):
-        if may_decide(user, action) and choice_of(user).wants_email:
-            sent += queue.enqueue(mail.TASK, user.email, subject, text)
-    return sent
-
-
-def may_decide(user: User, action: OrderAction) -> bool:
-    """Return whether this person sees the request and may approve it."""
-    if not scope_of(user).sees_store(action.order.store_id):
-        return False
-    return services.approval_refusal(action, user) is None
-
-
-def _text(action: OrderAction) -> str:
-    address = f"{settings.PUBLIC_URL}{reverse('inbox:decisions')}?request={action.pk}"
-    lines = [sentence(action), action.why_approval]
-    if action.expires_at:
-        until = date_format(localtime(action.expires_at), "DATETIME_FORMAT")
-        lines.append(_("It lapses if it isn’t approved by %(until)s.") % {"until": until})
-    lines += [
-        address,
-        _("You choose in your account menu, under Notifications, what you are told."),
-    ]
-    return "\n\n".join(line for line in lines if line)

@@ -24,7 +24,7 @@ from inbox.models.conversations import (
 from inbox.models.customer_views import CustomerView, ViewedKind
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
-from inbox.models.notices import NoticeChoice
+from inbox.models.notices import NoticeChoice, NoticeState, RequestNotice
 from inbox.models.optouts import OptOut
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 from inbox.models.routes import Route
@@ -60,10 +60,12 @@ __all__ = [
     "Message",
     "MessageKind",
     "NoticeChoice",
+    "NoticeState",
     "OptOut",
     "Participant",
     "Purpose",
     "ReadMark",
+    "RequestNotice",
     "RoleGrant",
     "Route",
     "SendState",

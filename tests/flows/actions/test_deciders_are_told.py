@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import unescape
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,14 +12,18 @@ from django.core import mail
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from core import queue
-from inbox.decisions import notices, people
-from inbox.models import LiveEvent, NoticeChoice
+from inbox.channels import email
+from inbox.channels.errors import NotSent
+from inbox.decisions import emails, people
+from inbox.models import LiveEvent, NoticeChoice, NoticeState, RequestNotice
 from inbox.scopes import EVERYTHING, scope_of
+from inbox.tasks import sweep_request_notices
 from orders.actions import transitions
 from orders.models import ActionState, OrderAction, Policy
 from tests.conftest import logged_in
+from tests.support.queues import messages_lost
 from tests.support.two_teams import TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,6 +98,7 @@ def test_the_count_takes_two_queries_for_any_number(world: TwoTeams) -> None:
 def ask(world: TwoTeams) -> OrderAction:
     """Make the side's request once more, as the service does."""
     action = world.north.action
+    RequestNotice.objects.all().delete()
     with transaction.atomic():
         transitions.created(action, action.requested_by)
     return OrderAction.objects.get(pk=action.pk)
@@ -118,23 +124,87 @@ def test_a_new_request_is_mailed_to_those_who_may_decide_and_want_it(
         assert len(mail.outbox) == count
 
 
-def test_what_was_decided_meanwhile_is_not_mailed(world: TwoTeams, settings: Any) -> None:
-    settings.APPROVAL_EMAILS = True
-    action = world.north.action
-    OrderAction.objects.filter(pk=action.pk).update(
-        state=ActionState.WITHDRAWN, settled_at=action.requested_at
-    )
-    assert notices.email_deciders(action.pk) == 0
-    assert mail.outbox == []
-
-
-def test_a_broker_that_is_down_does_not_hold_up_the_request(
-    world: TwoTeams, monkeypatch: pytest.MonkeyPatch, settings: Any
+@pytest.mark.parametrize("state", [ActionState.WITHDRAWN, ActionState.AWAITING_APPROVAL])
+def test_what_was_decided_or_lapsed_meanwhile_is_not_mailed(
+    state: ActionState, world: TwoTeams, settings: Any
 ) -> None:
     settings.APPROVAL_EMAILS = True
-    monkeypatch.setattr(queue, "enqueue", lambda *_a, **_k: False)
-    assert ask(world).state == ActionState.AWAITING_APPROVAL
+    with messages_lost():
+        action = ask(world)
+    now = timezone.now()
+    ended = {"settled_at": now} if state == ActionState.WITHDRAWN else {"expires_at": now}
+    OrderAction.objects.filter(pk=action.pk).update(state=state, **ended)
+    sweep_request_notices()
     assert mail.outbox == []
+    assert RequestNotice.objects.get().state == NoticeState.NOT_NEEDED
+
+
+def test_a_lost_message_delays_the_email_but_does_not_lose_it(
+    world: TwoTeams, settings: Any
+) -> None:
+    settings.APPROVAL_EMAILS = True
+    with messages_lost():
+        assert ask(world).state == ActionState.AWAITING_APPROVAL
+        # That of the second message, to the one person, is lost as well.
+        emails.deliver(RequestNotice.objects.get().pk)
+    assert mail.outbox == []
+    sweep_request_notices()
+    [sent] = mail.outbox
+    assert sent.to == [world.people["supervisor"].email]
+
+
+def test_the_message_and_the_sweep_send_one_email(world: TwoTeams, settings: Any) -> None:
+    settings.APPROVAL_EMAILS = True
+    with messages_lost():
+        ask(world)
+        emails.deliver(RequestNotice.objects.get().pk)
+    to_person = RequestNotice.objects.get(user=world.people["supervisor"])
+
+    def sweep_while_sending(*_: object, **__: object) -> bool:
+        sweep_request_notices()
+        return True
+
+    # The sweep comes while the message's worker talks to the mail server, and once more afterwards.
+    with patch.object(email, "send_mail", side_effect=sweep_while_sending) as sending:
+        emails.deliver(to_person.pk)
+        sweep_request_notices()
+    assert sending.call_count == 1
+    to_person.refresh_from_db()
+    assert (to_person.state, to_person.attempts) == (NoticeState.SENT, 1)
+
+
+def test_an_address_that_fails_is_retried_and_does_not_hold_up_the_others(
+    world: TwoTeams, settings: Any
+) -> None:
+    settings.APPROVAL_EMAILS = True
+    boss = world.people["supervisor"]
+    second = User.objects.create_user("second", password="demo", email="second@demo.example")
+    second.groups.set(boss.groups.all())
+    second.teams.set(boss.teams.all())
+    tried, send = list[str](), email.send_mail
+
+    def fail_first(*, to: str, **more: Any) -> None:
+        tried.append(to)
+        if to == boss.email:
+            raise RuntimeError if len(tried) == 1 else NotSent("The mail server refused.")
+        send(to=to, **more)
+
+    with messages_lost():
+        ask(world)
+        emails.deliver(RequestNotice.objects.get().pk)
+    with patch.object(email, "send_mail", fail_first):
+        for _ in range(3):
+            sweep_request_notices()
+        assert tried == [boss.email, second.email]
+        RequestNotice.objects.filter(user=boss).update(next_attempt_at=None)
+        sweep_request_notices()
+    assert [sent.to for sent in mail.outbox] == [[second.email]]
+    failing = RequestNotice.objects.get(user=boss)
+    assert (failing.state, failing.attempts) == (NoticeState.PENDING, 2)
+    assert failing.next_attempt_at is not None
+    RequestNotice.objects.update(next_attempt_at=None)
+    sweep_request_notices()
+    assert [sent.to for sent in mail.outbox] == [[second.email], [boss.email]]
 
 
 def test_pages_are_told_along_with_the_order(world: TwoTeams) -> None:
