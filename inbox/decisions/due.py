@@ -290,7 +290,7 @@ def _row(order: Any) -> Row:
     customer = snapshot.customer
     return Row(
         order=order,
-        customer=(customer.name if customer else "") or order.email or order.phone or "–",
+        customer=(customer.name if customer else "") or order.email or order.phone or _("No customer"),
         since=order.since if order.since.year > _LONG_AGO.value.year else None,
         why=_why(order),
         progress=_progress(order),

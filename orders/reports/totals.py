@@ -271,7 +271,7 @@ def _label(key: str, value: Any) -> str:
         return str(EventSource(value).label) if value in EventSource.values else str(value)
     if key == "day":
         return str(value.isoformat())
-    return str(value or "No one here")
+    return str(value or "Outside Agent Inbox")
 
 
 def _sheet(currency: str, of: dict[str, dict[str, _Sum]], period: Period) -> Sheet:

@@ -130,7 +130,7 @@ def test_sums_are_exact_and_never_cross_currencies(events: Any, channel: Channel
         1,
     )
     assert (yen.currency, yen.money.plain()) == ("JPY", "500")
-    assert rows(euro, "agent") == {"No one here": (1, 1, "0.20"), "alice": (1, 0, "0.10")}
+    assert rows(euro, "agent") == {"Outside Agent Inbox": (1, 1, "0.20"), "alice": (1, 0, "0.10")}
     assert rows(euro, "store") == {
         "second.myshopify.com": (1, 1, "0.20"),
         "demo.myshopify.com": (1, 0, "0.10"),
