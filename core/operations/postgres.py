@@ -113,7 +113,7 @@ def _pass_on(
     """Feed psql one transaction; False if the archive couldn't be read, so nothing was committed."""
     assert source.stdout is not None and psql.stdin is not None  # noqa: S101, PT018  both are pipes
     try:
-        with psql.stdin as sink:
+        with source.stdout, psql.stdin as sink:
             sink.write(f"BEGIN;\n{before}\n".encode())
             shutil.copyfileobj(source.stdout, sink)
             if source.wait():

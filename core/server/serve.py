@@ -106,7 +106,10 @@ def _prepare(*, for_web: bool) -> None:
     """Run the checks that must pass before any process serves. Raises Trouble."""
     steps = [
         (["check", "--deploy", "--fail-level", "WARNING"], "fix what check --deploy reports above"),
-        (["migrate", "--check"], "database not migrated to this version: ./run migrate"),
+        (
+            ["migrate", "--check"],
+            "do what is said above, or bring the database to this version: ./run migrate",
+        ),
     ]
     if for_web:
         steps.append((["collectstatic", "--noinput", "--verbosity", "0"], "the static files"))

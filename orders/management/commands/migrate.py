@@ -11,7 +11,7 @@ from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from orders.lock_waits import is_lock_wait
-from orders.management import runtime_role
+from orders.management import restore_mark, runtime_role
 
 _AGAIN_AFTER_S: Final = (1, 2, 5, 10, 20)
 _NO_LIMIT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
@@ -29,8 +29,15 @@ class Command(migrate.Command):
     """
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate; raise CommandError if a table stays locked after every retry."""
+        """Migrate; raise CommandError if a table stays locked after every retry.
+
+        With --check, also if a restore isn't finished: nothing may start on such a database.
+        """
         connection = connections[options["database"]]
+        if options["check_unapplied"] and (mark := restore_mark.read(connection)):
+            raise CommandError(
+                f"The restore of {mark.file} isn't finished. Run ./run restore with that file again."
+            )
         with runtime_role.as_owner(connection) as role:
             self._migrate(connection, *args, **options)
             if role and not (options["plan"] or options["check_unapplied"]):

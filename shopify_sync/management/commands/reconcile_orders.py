@@ -22,9 +22,16 @@ class Command(BaseCommand):
         parser.add_argument(
             "--full", action="store_true", help="compare every order, as the nightly run does"
         )
+        parser.add_argument(
+            "--later", action="store_true", help="with --full: only ask for it; workers do it"
+        )
 
     def handle(self, *args: object, **options: object) -> None:
         for store in Store.objects.active():
+            if options["full"] and options["later"]:
+                nightly_comparison.begin(store)
+                self.stdout.write(f"{store.domain}: will be compared")
+                continue
             if options["full"]:
                 self._compare(store)
                 continue
