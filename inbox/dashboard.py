@@ -5,12 +5,11 @@ The admin is in English only, so nothing here is marked for translation.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Min, Q
 from django.urls import reverse
 from django.utils.http import urlencode
 
@@ -33,9 +32,8 @@ from inbox.models import (
     Team,
 )
 from inbox.models.conversations import OUTGOING_KINDS, conversation_id, order_page_id
-from orders.models import ActionState, Order, OrderAction, Store
-from orders.money import Money
-from orders.reports import totals
+from orders.models import ActionState, OrderAction, Store
+from orders.reports import refunds_due, totals
 
 _URGENT: Final = frozenset({"unassigned", "undelivered"})
 
@@ -43,7 +41,7 @@ _URGENT: Final = frozenset({"unassigned", "undelivered"})
 def tiles(now: datetime) -> Iterator[Tile]:
     """Yield the work that waits for a person, linked to where they do it. Five queries, or seven."""
     undecided = _undecided()
-    held = _money_held()
+    held = refunds_due.held_by_store()
     decisions = reverse("inbox:decisions")
     actions = reverse("admin:orders_orderaction_changelist")
     orders = reverse("admin:orders_order_changelist")
@@ -212,19 +210,6 @@ def _undecided() -> dict[tuple[int, str], int]:
     )
     counted = rows.values("order__store_id", "state").annotate(n=Count("pk")).order_by()
     return {(row["order__store_id"], row["state"]): row["n"] for row in counted}
-
-
-def _money_held() -> dict[int, list[Money]]:
-    rows = (
-        Order.objects.visible()
-        .with_money_held()
-        .filter(is_test=False)
-        .values("store_id", "currency")
-    )
-    sums: dict[int, list[Money]] = defaultdict(list)
-    for row in rows.annotate(sum=Sum("net_payment")).order_by("store_id", "currency"):
-        sums[row["store_id"]].append(Money(row["sum"], row["currency"]))
-    return sums
 
 
 def channel_names(origins: Iterable[str]) -> Mapping[str, str]:

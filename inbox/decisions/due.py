@@ -1,22 +1,19 @@
-"""Refunds due: canceled orders whose money the shop still holds, and refunds that failed.
+"""The page of refunds due; orders.reports.refunds_due says which these are.
 
-Money that someone decided to keep is never listed. Pages continue from the last row shown, so the
-last page costs as much as the first.
+Pages continue from the last row shown, so the last page costs as much as the first.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
-from django.db.models import Count, DecimalField, Exists, F, Min, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Coalesce, Least
+from django.db.models import Exists, OuterRef, Q
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -24,16 +21,15 @@ from django.utils.translation import gettext_noop
 
 from inbox.scopes import Scope, scope_of
 from orders import previews, services
-from orders.models import Customer, Order, OrderRefund, Store
+from orders.models import Customer, Order, Store
 from orders.models.orders import OrderQuerySet
 from orders.money import Money, total
 from orders.panels.filters import moment, number
+from orders.reports.refunds_due import UNDATED, canceled, failed, totals
 from orders.statuses.money_moved import parts
 
 PAGE: Final = 25
 WORDS_AT_MOST: Final = 100
-_ZERO: Final = Value(Decimal(0), output_field=DecimalField(max_digits=19, decimal_places=4))
-_LONG_AGO: Final = Value(datetime(2000, 1, 1, tzinfo=UTC))
 
 
 class Sort(StrEnum):
@@ -145,7 +141,7 @@ def refunds_due(user: User, asked: Asked, *, at_most: int = PAGE) -> RefundsDue:
     # Each source is sorted and cut in the database; here only two pages are merged.
     found.sort(key=lambda order: _place(order, asked.sort), reverse=asked.sort == Sort.NEWEST)
     shown = found[:at_most]
-    count, sums = _totals(sources)
+    count, sums = totals(sources)
     following = _cursor(shown[-1], asked.sort) if len(found) > at_most else ""
     return RefundsDue(
         rows=tuple(_row(order) for order in shown),
@@ -177,43 +173,6 @@ def _sources(scope: Scope, asked: Asked) -> list[OrderQuerySet]:
     return [rows for kind, rows in found.items() if asked.kind in {Kind.ALL, kind}]
 
 
-def canceled(orders: OrderQuerySet) -> OrderQuerySet:
-    """Canceled orders with money that no one decided to keep: all of it is due."""
-    held: OrderQuerySet = orders.with_money_held().annotate(
-        due=F("net_payment"), since=F("cancelled_at")
-    )
-    return held
-
-
-def failed(orders: OrderQuerySet) -> OrderQuerySet:
-    """Orders that stand, with a refund that failed and wasn't repeated or kept since.
-
-    Refunds that went through after the failure count as repeating it. Never more than the shop
-    still holds.
-    """
-    of_order = OrderRefund.objects.filter(order=OuterRef("pk")).order_by()
-    failures = of_order.filter(failed__gt=0).values("order")
-    repeated = of_order.filter(refunded_at__gt=OuterRef("since")).values("order")
-    rows = (
-        orders.filter(cancelled_at=None, net_payment__gt=0)
-        .filter(pk__in=OrderRefund.objects.filter(failed__gt=0).values("order"))
-        .exclude(kept=F("net_payment"), kept__isnull=False)
-        .annotate(
-            since=Coalesce(
-                Subquery(failures.annotate(at=Min("refunded_at")).values("at")), _LONG_AGO
-            ),
-            unpaid=Subquery(failures.annotate(sum=Sum("failed")).values("sum")),
-        )
-        .annotate(
-            repaid=Coalesce(Subquery(repeated.annotate(sum=Sum("moved")).values("sum")), _ZERO)
-        )
-        .annotate(due=Least(F("unpaid") - F("repaid"), F("net_payment")))
-        .filter(due__gt=0)
-    )
-    found: OrderQuerySet = rows
-    return found
-
-
 def _matching(orders: OrderQuerySet, words: str) -> OrderQuerySet:
     """Orders with this number, or of a customer whose name or address has these words in it."""
     theirs = Customer.objects.filter(
@@ -223,17 +182,6 @@ def _matching(orders: OrderQuerySet, words: str) -> OrderQuerySet:
     return orders.filter(
         Q(pk__in=named) | Q(email__icontains=words) | (~Q(customer_gid="") & Q(Exists(theirs)))
     )
-
-
-def _totals(sources: list[OrderQuerySet]) -> tuple[int, tuple[Money, ...]]:
-    count, sums = 0, defaultdict[str, Decimal](Decimal)
-    for source in sources:
-        rows = source.order_by().values("currency", "is_test")
-        for row in rows.annotate(n=Count("pk"), sum=Sum("due")):
-            count += row["n"]
-            if not row["is_test"]:
-                sums[row["currency"]] += row["sum"]
-    return count, tuple(Money(amount, currency) for currency, amount in sorted(sums.items()))
 
 
 # --- Pages ----------------------------------------------------------------------------------------
@@ -290,8 +238,11 @@ def _row(order: Any) -> Row:
     customer = snapshot.customer
     return Row(
         order=order,
-        customer=(customer.name if customer else "") or order.email or order.phone or _("No customer"),
-        since=order.since if order.since.year > _LONG_AGO.value.year else None,
+        customer=(customer.name if customer else "")
+        or order.email
+        or order.phone
+        or _("No customer"),
+        since=order.since if order.since.year > UNDATED.year else None,
         why=_why(order),
         progress=_progress(order),
         paid=snapshot.money.received.presentment,

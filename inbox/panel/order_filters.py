@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from core.keyset import rows_before
 from orders.models import ActionState, OrderAction, OrderRefund, Store
 from orders.models.orders import OrderQuerySet
+from orders.reports import refunds_due
 
 _DAY: Final = timedelta(days=1)
 _FIRST_YEAR: Final = 2000
@@ -132,7 +133,7 @@ _IN_DOUBT: Final = (ActionState.UNKNOWN, ActionState.NEEDS_HUMAN)
 def _needing(orders: OrderQuerySet, attention: str) -> OrderQuerySet:
     """Return the orders that need this attention, as *Decisions* lists them."""
     if attention == Attention.HELD:
-        return orders.with_money_held()
+        return refunds_due.canceled(orders)
     if attention == Attention.FAILED:
         failed = OrderRefund.objects.filter(failed__gt=0)
         return orders.filter(net_payment__gt=0, pk__in=failed.values("order"))
