@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from core.keyset import rows_before
-from orders.models import ActionState, OrderAction, OrderRefund, Store
+from orders.models import ActionState, OrderAction, Store
 from orders.models.orders import OrderQuerySet
 from orders.reports import refunds_due
 
@@ -135,8 +135,7 @@ def _needing(orders: OrderQuerySet, attention: str) -> OrderQuerySet:
     if attention == Attention.HELD:
         return refunds_due.canceled(orders)
     if attention == Attention.FAILED:
-        failed = OrderRefund.objects.filter(failed__gt=0)
-        return orders.filter(net_payment__gt=0, pk__in=failed.values("order"))
+        return refunds_due.failed(orders)
     if attention == Attention.APPROVAL:
         return orders.filter(pk__in=_with_action(ActionState.AWAITING_APPROVAL))
     if attention == Attention.DOUBT:

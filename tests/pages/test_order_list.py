@@ -90,9 +90,14 @@ def test_attention_finds_what_decisions_lists(world: TwoTeams) -> None:
         order=failed, gid="r", refunded_at=START, amount=9, amount_shop=9, failed=9
     )
     paid_again = order(store, 14, net_payment=0)
-    OrderRefund.objects.create(
-        order=paid_again, gid="s", refunded_at=START, amount=9, amount_shop=9, failed=9
-    )
+    kept = order(store, 15, net_payment=Decimal(9), kept=Decimal(9))
+    repeated = order(store, 16, net_payment=Decimal(1))
+    for one in (paid_again, kept, repeated):
+        OrderRefund.objects.create(
+            order=one, gid="s", refunded_at=START, amount=9, amount_shop=9, failed=9
+        )
+    later = {"refunded_at": START + timedelta(days=1), "amount": 9, "amount_shop": 9}
+    OrderRefund.objects.create(order=repeated, gid="t", moved=9, **later)
     assert listed(client, "?attention=held") == ["#11"]
     assert listed(client, "?attention=failed") == ["#13"]
     assert listed(client, "?attention=approval") == [world.north.order.name]
