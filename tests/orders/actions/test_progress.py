@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orders.actions.progress import (
+    KEY_WINDOW,
     Contradiction,
     Move,
     Settled,
@@ -255,6 +256,27 @@ def test_a_doubtful_cancel_that_would_return_more_than_was_confirmed_is_not_repe
     paid_more = order(paid="30.00")
     assert isinstance(move(action("cancel and all", "doubtful"), paid_more), Contradiction)
     assert move(action("cancel and a part", "doubtful"), paid_more) == ToSend(0)
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "expected"),
+    [
+        (NOW - KEY_WINDOW, ToSend(0)),
+        (NOW - KEY_WINDOW - timedelta(microseconds=1), Contradiction),
+    ],
+)
+def test_a_doubtful_step_is_repeated_until_its_key_expires(
+    sent_at: datetime, expected: Any
+) -> None:
+    acted = action("refund", "doubtful", step_first_sent_at=sent_at)
+    assert holds(move(acted, order()), expected)
+
+
+def test_a_cancellation_without_a_confirmed_sum_says_so() -> None:
+    acted = action("cancel and all", "doubtful for a day", amount=None, currency="")
+    found = move(acted, canceled(refund("3.00", "")))
+    assert isinstance(found, Contradiction)
+    assert "€3.00 instead of –" in found.message
 
 
 def test_a_step_of_a_later_version_is_left_alone() -> None:
