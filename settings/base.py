@@ -171,7 +171,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT = Path(env.text("STATIC_ROOT", str(VAR_DIR / "static")))
 # Scripts of other sites have no use for them.
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 # Static files may be read by a web server in front; everything else in VAR_DIR is private

@@ -111,7 +111,8 @@ def _prepare(*, for_web: bool) -> None:
             "do what is said above, or bring the database to this version: ./run migrate",
         ),
     ]
-    if for_web:
+    # An image brings its static files along, in a folder that can't be written to.
+    if for_web and not os.environ.get("STATIC_ROOT"):
         steps.append((["collectstatic", "--noinput", "--verbosity", "0"], "the static files"))
     for command, todo in steps:
         if subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT).returncode:
