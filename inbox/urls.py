@@ -114,7 +114,6 @@ pages = [
     path("decisions/<int:action_id>/settle/", decisions.settle, name="settle"),
     path("decisions/refunds/", decisions.refunds_due, name="refunds_due"),
     path("decisions/refunds/keep/", decisions.keep_several, name="keep_several"),
-    path("decisions/orders/<int:order_id>/keep/", decisions.keep, name="keep"),
     path("decisions/waiting/", notices.waiting, name="waiting"),
     path("notices/", notices.page, name="notices"),
     path("tokens/", tokens.page, name="tokens"),

@@ -153,20 +153,6 @@ def settle(request: HttpRequest, action_id: int) -> HttpResponse:
     return _decide(request, act)
 
 
-@require_POST
-def keep(request: HttpRequest, order_id: int) -> HttpResponse:
-    """Record that a canceled order's money is kept on purpose, so it is no longer listed."""
-    access.get_order(request.user, order_id)
-
-    def act() -> str:
-        order = services.keep_money(
-            order_id=order_id, by=access.agent_of(request), reason=_text(request, "reason")
-        )
-        return _("The money for %s is kept on purpose.") % order.name
-
-    return _decide(request, act)
-
-
 @require_GET
 def refunds_due(request: HttpRequest) -> HttpResponse:
     """Show a page of refunds due, or only its table for a live update."""

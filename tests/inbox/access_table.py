@@ -106,7 +106,6 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "inbox:approve":                                ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:decline":                                ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:settle":                                 ("LRMMMRRLL", "LR+0+RRLL"),
-    "inbox:keep":                                   ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:refunds_due":                            ("LR+++RRLL", "LRMMMRRLL"),
     "inbox:keep_several":                           ("LRMMMRRLL", "LR+++RRLL"),
     "inbox:waiting":                                ("LR+++RRLL", "LRMMMRRLL"),

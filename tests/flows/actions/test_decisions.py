@@ -69,6 +69,14 @@ def decide(client: Client, action: OrderAction, verb: str, **data: str) -> str:
     return unescape(client.post(url, data, follow=True).content.decode())
 
 
+def keep(client: Client, order: Order) -> str:
+    """Say on the page of refunds due that the shop keeps the money."""
+    order.refresh_from_db()
+    form = {"order": f"{order.pk}:{order.net_payment}", "reason": "Restocking fee"}
+    said = client.post("/inbox/decisions/refunds/keep/", form, follow=True)
+    return unescape(said.content.decode())
+
+
 def state(action: OrderAction) -> str:
     action.refresh_from_db()
     return action.state
@@ -318,13 +326,11 @@ def test_money_of_a_canceled_order_waits_in_a_queue_until_it_is_kept_or_returned
     work_off(shop, as_alice)
     assert "Refunds due" in page(as_alice)
     assert "€40.00" in page(as_alice)
-    keep = f"/inbox/decisions/orders/{order.pk}/keep/"
-    said = as_alice.post(keep, {"reason": "Restocking fee"}, follow=True).content.decode()
-    assert "Only a supervisor" in said
+    assert "Only a supervisor" in keep(as_alice, order)
     with pytest.raises(ActionRefused):
         services.keep_money(order_id=order.pk, by=alice, reason="Restocking fee")
     assert order.name in page(as_alice)
-    logged_in(sara).post(keep, {"reason": "Restocking fee"})
+    keep(logged_in(sara), order)
     assert "Nothing to decide" in page(as_alice)
     assert "Kept on purpose" in panel(as_alice, conversation)
     # Another sum is another decision.
@@ -339,7 +345,7 @@ def test_without_the_services_rule_any_agent_could_keep_the_money(
     shop.place(paid=True)
     order = seen()
     monkeypatch.setattr(approvals, "settling_refusal", lambda _by: None)
-    as_alice.post(f"/inbox/decisions/orders/{order.pk}/keep/", {"reason": "Restocking fee"})
+    keep(as_alice, order)
     order.refresh_from_db()
     assert order.kept == 40
 

@@ -67,7 +67,6 @@ VERBS = {
     "tokens",
     "token_revoke",
     "settle",
-    "keep",
     "logout",
     "identity_add",
     "identity_remove",
