@@ -538,6 +538,19 @@ def test_the_same_choice_again_says_what_changed(
     assert again.proposal.amount == eur("5.00")
 
 
+def test_shipping_alone_is_calculated_again(refund: Any, gateway: FakeGateway, alice: User) -> None:
+    """Unlike an amount that was typed, it is what Shopify says of the order as it is now."""
+    first = refund(order(), shipping=eur("4.00"))
+    assert first.proposal.amount == eur("10.00"), "what Shopify suggests"
+    gateway.suggestion = "4.00"
+    again = previews.preview_again(first.order, first.token, by=alice, now=NOW)
+    assert again.proposal.amount == eur("4.00")
+    typed = refund(order(), amount=eur("6.00"))
+    assert previews.preview_again(
+        typed.order, typed.token, by=alice, now=NOW
+    ).proposal.amount == eur("6.00")
+
+
 def test_the_same_cancellation_again(cancel: Any, alice: User, store: Store) -> None:
     first = cancel(
         shipped(customer=JANE),
