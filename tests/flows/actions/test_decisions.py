@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from inbox.decisions.approvals import digest_of
-from inbox.models import Conversation
+from inbox.models import Conversation, LiveEvent
 from orders import audit, services
 from orders.actions import approvals, transitions
 from orders.errors import ActionRefused
@@ -152,8 +152,11 @@ def test_a_large_refund_needs_two_people(
 ) -> None:
     Policy.objects.filter(pk=limits.pk).update(two_approvers_above=12)
     action = ask("15.00")
+    LiveEvent.objects.all().delete()
     decide(logged_in(sara), action, "approve")
     assert state(action) == ActionState.AWAITING_APPROVAL
+    # The others' pages show that it waits for one of them.
+    assert any("approvals" in event.topics.split() for event in LiveEvent.objects.all())
     assert "A second person" in decide(logged_in(sara), action, "approve")
     other = User.objects.create_user("otto")
     other.groups.add(Group.objects.get(name="supervisors"))
