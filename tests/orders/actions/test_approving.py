@@ -333,11 +333,13 @@ def test_only_a_supervisor_settles_what_is_open_with_a_reason(
     later = stuck.order.shop_updated_at + timedelta(minutes=1)
     shown = Refund(gid="gid://shopify/Refund/1", created_at=timezone.now(), total=bag("5.00"))
     stored(order(refunds=(shown,), refunded="5.00", updated_at=later), stuck.order.store)
+    OrderAction.objects.filter(pk=stuck.pk).update(maybe_applied=True)
     now: datetime = timezone.now()
     settle(stuck, sara, now=now, reason=" In the timeline. ")
     assert gateway.refreshed[-1] == stuck.order_id
     stuck.refresh_from_db()
     assert (stuck.state, stuck.settled_at) == (ActionState.SUCCEEDED, now)
+    assert stuck.maybe_applied, "only a refusal says that nothing was"
     assert stuck.message == "Settled by sara: In the timeline."
     assert stuck.order.reserved == 0
     entry = AuditEntry.objects.get(kind=AuditKind.SETTLED_BY_HAND)

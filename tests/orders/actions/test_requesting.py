@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.utils import timezone
 
 from orders import policies, previews, services
@@ -381,6 +382,18 @@ def test_what_only_the_database_noticed_is_told_like_any_refusal(
         request_action(mine)
     assert caught.value.refusal.code == "action_active"
     assert OrderAction.objects.count() == 2
+
+
+def test_another_error_of_the_database_is_no_refusal(
+    token: Any, request_action: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create(*_words: Any, **_more: Any) -> OrderAction:
+        raise IntegrityError("some other constraint")
+
+    monkeypatch.setattr(requests, "_create", create)
+    with pytest.raises(IntegrityError, match="some other constraint"):
+        request_action(token())
+    assert not OrderAction.objects.exists()
 
 
 # --- taking it back
