@@ -11,18 +11,12 @@ from datetime import datetime
 from typing import Final
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Max, Sum
 from django.urls import reverse
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
 
 from inbox.campaigns import order_events
-from inbox.contacts import identities
-from inbox.decisions import people
-from inbox.models import Contact, Conversation, MessageKind
-from inbox.models.conversations import conversation_id
+from inbox.decisions import customer, people
+from inbox.decisions.customer import Quote
 from inbox.outbox.writing import Draft
 from inbox.scopes import Scope, scope_of
 from orders import panels, policies, previews, rules, services
@@ -33,10 +27,8 @@ from orders.errors import Refusal
 from orders.models import (
     ActionKind,
     ActionState,
-    Customer,
     Order,
     OrderAction,
-    OrderRefund,
     Policy,
 )
 from orders.money import Money
@@ -44,7 +36,6 @@ from orders.previews import Proposal, SummaryItem
 from orders.statuses.badges import Badge
 
 SHOWN_AT_MOST: Final = 50
-_WORDS_SHOWN: Final = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +49,6 @@ class Row:
     why: str
     url: str
     is_chosen: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
-    """The customer's latest words."""
-
-    text: str
-    author: str
-    at: datetime
-    conversation_url: str
-    contact_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +184,7 @@ def _row(action: OrderAction, *, is_chosen: bool) -> Row:
         action=action,
         who=people.name(action.requested_by),
         what=what(action),
-        customer=_customer_name(action.order),
+        customer=customer.name(action.order),
         why=action.why_approval,
         url=f"{reverse('inbox:decisions')}?request={action.pk}",
         is_chosen=is_chosen,
@@ -221,16 +201,16 @@ def _request(action: OrderAction, user: User, scope: Scope, *, now: datetime) ->
         # It expires on its own; until then it is shown with what is left of it.
         proposal = None
         refusal = Refusal("unreadable", _("The original request can no longer be read."))
-    contact = _contact(action, scope)
+    contact = customer.contact_of(action, scope)
     policy = policies.policy_of(action.requested_by, order.store)
     card = panels.order_card(order, acting=None, now=now)
-    conversation = _conversation(action, contact, scope)
+    conversation = customer.conversation_of(action, contact, scope)
     return Request(
         action=action,
         digest=digest_of(action),
         who=people.name(action.requested_by),
         what=what(action),
-        customer=_customer_name(order),
+        customer=customer.name(order),
         contact_url=reverse("inbox:contact", args=[contact.pk]) if contact else "",
         conversation_url=(
             reverse("inbox:conversation", args=[conversation.pk]) if conversation else ""
@@ -245,19 +225,14 @@ def _request(action: OrderAction, user: User, scope: Scope, *, now: datetime) ->
         money=_money(order, proposal),
         facts=_facts(action, proposal),
         note=action.staff_note,
-        quote=_quote(conversation),
-        customer_facts=_customer_facts(order),
+        quote=customer.quote_of(conversation),
+        customer_facts=customer.facts(order),
         messages=_messages(action, proposal),
         notify=action.notify,
         approve_label=_approve_label(action),
         refusal=refusal,
         needs_passkey=policies.needs_signature(policies.policy_at(held, order.store), action),
     )
-
-
-def _customer_name(order: Order) -> str:
-    customer = order.snapshot.customer
-    return (customer.name if customer else "") or order.email or order.phone or _("No customer")
 
 
 def _policy(policy: Policy | None) -> str:
@@ -340,94 +315,3 @@ def _messages(action: OrderAction, proposal: Proposal | None) -> tuple[Draft, ..
     return tuple(
         order_events.preview_messages(order=action.order, proposal=proposal, origin=action.origin)
     )
-
-
-# --- The customer ---------------------------------------------------------------------------------
-def _contact(action: OrderAction, scope: Scope) -> Contact | None:
-    """The contact the request is about, if the user sees them: that of its conversation, else the
-    order's."""
-    pk = conversation_id(action.origin)
-    if pk is not None and (found := scope.contacts().filter(conversations=pk).first()):
-        return found
-    return scope.contacts().filter(pk__in=identities.contacts_of(action.order)).first()
-
-
-def _conversation(
-    action: OrderAction, contact: Contact | None, scope: Scope
-) -> Conversation | None:
-    """The conversation it was requested from, else the customer's latest, if the user sees it."""
-    pk = conversation_id(action.origin)
-    seen = scope.conversations().select_related("contact")
-    if pk is not None and (found := seen.filter(pk=pk).first()):
-        return found
-    return seen.filter(contact=contact).order_by("-pk").first() if contact else None
-
-
-def _quote(conversation: Conversation | None) -> Quote | None:
-    if conversation is None:
-        return None
-    said = conversation.messages.filter(kind=MessageKind.INBOUND).exclude(text="")
-    latest = said.select_related("sender").order_by("-created_at", "-pk").first()
-    if latest is None:
-        return None
-    text = latest.text
-    return Quote(
-        text=text if len(text) <= _WORDS_SHOWN else f"{text[:_WORDS_SHOWN].rstrip()}…",
-        author=latest.sender.shown_name if latest.sender else conversation.contact.shown_name,
-        at=latest.created_at,
-        conversation_url=reverse("inbox:conversation", args=[conversation.pk]),
-        contact_id=conversation.contact_id,
-    )
-
-
-def _customer_facts(order: Order) -> tuple[tuple[str, str], ...]:
-    """What this store knows of the customer: orders, earlier refunds, disputes. Two queries."""
-    facts = []
-    customer = Customer.objects.filter(store=order.store_id, gid=order.customer_gid).first()
-    if order.customer_gid and customer and customer.order_count is not None:
-        text = ngettext("%(n)s order", "%(n)s orders", customer.order_count)
-        shown = [text % {"n": customer.order_count}]
-        if customer.spent is not None and customer.spent_currency:
-            spent = Money(customer.spent, customer.spent_currency)
-            shown.append(_("%(sum)s spent") % {"sum": spent.format()})
-        facts.append((_("Orders"), " · ".join(shown)))
-        if customer.customer_since:
-            since = date_format(localtime(customer.customer_since), "F Y")
-            facts.append((_("Customer since"), since))
-    facts.append((_("Earlier refunds"), _earlier_refunds(order)))
-    facts.append((pgettext("payment", "Disputes"), _disputes(order)))
-    return tuple(facts)
-
-
-def _earlier_refunds(order: Order) -> str:
-    refunds = OrderRefund.objects.filter(order__store=order.store_id, order__is_test=False)
-    if order.customer_gid:
-        refunds = refunds.filter(order__customer_gid=order.customer_gid)
-    else:
-        refunds = refunds.filter(order=order.pk)
-    sums = (
-        refunds.filter(moved__gt=0)
-        .values("order__currency")
-        .annotate(n=Count("pk"), sum=Sum("moved"), last=Max("refunded_at"))
-        .order_by("order__currency")
-    )
-    shown = []
-    for row in sums:
-        amount = Money(row["sum"], row["order__currency"]).format()
-        text = ngettext("%(n)s, %(sum)s", "%(n)s, %(sum)s together", row["n"])
-        text = text % {"n": row["n"], "sum": amount}
-        if row["last"]:
-            text = _("%(refunds)s, last on %(day)s") % {
-                "refunds": text,
-                "day": date_format(localtime(row["last"]), "j M Y"),
-            }
-        shown.append(text)
-    return "; ".join(shown) or _("None")
-
-
-def _disputes(order: Order) -> str:
-    if rules.has_open_dispute(order.snapshot):
-        return _("Open on this order: a chargeback would pay twice")
-    if rules.has_lost_dispute(order.snapshot):
-        return _("Lost on this order: the money is already back with the customer")
-    return _("None on this order")
