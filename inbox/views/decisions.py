@@ -21,7 +21,7 @@ from inbox import (
     signed_approvals,
 )
 from inbox.accounts import passkeys, reauthentication
-from inbox.decisions import approvals, due, lists
+from inbox.decisions import approvals, due, uncertain
 from inbox.scopes import scope_of
 from orders import services
 from orders.actions import status_texts
@@ -53,7 +53,7 @@ def page(request: HttpRequest) -> HttpResponse:
         customer_views.note_contact(agent, chosen.quote.contact_id)
     context = {
         "waiting": waiting,
-        "decisions": lists.decisions(agent),
+        "uncertain": uncertain.uncertain_actions(agent),
         "found": due.refunds_due(agent, due.Asked(), at_most=FIRST_DUE),
         # Stays with the request that is being read while others come and go.
         "live_src": f"{reverse('inbox:decisions')}{waiting.live_query}",

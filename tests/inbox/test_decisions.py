@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from inbox.decisions import lists
+from inbox.decisions import uncertain
 from orders.models import ActionKind, Order, OrderAction, Store
 from orders.snapshot import Refund, RefundTransaction, encode
 from tests.support import snapshots
@@ -64,6 +64,6 @@ def test_what_shopify_shows_of_a_refund(of: Refund, words: str, is_test: bool) -
         currency="EUR",
         requested_by=User(username="alice"),
     )
-    row = lists._uncertain(action, "")
+    row = uncertain._row(action, "")
     assert [text for label, text in row.theirs if label == "Refund"] == [words]
     assert (("Test order", "Yes") in row.ours) == is_test

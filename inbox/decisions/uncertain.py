@@ -1,4 +1,4 @@
-"""What else waits for a person: actions whose outcome is unknown.
+"""Actions whose outcome is unknown, which wait for a person to compare them with Shopify.
 
 The number of queries is fixed, however many rows there are.
 """
@@ -26,7 +26,7 @@ SHOWN_AT_MOST: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UncertainRow:
+class UncertainAction:
     """An action with an unknown outcome, as (label, text) pairs.
 
     `ours` is what we sent, `theirs` what Shopify shows.
@@ -40,30 +40,26 @@ class UncertainRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
+class UncertainActions:
     """The list, as one user sees it."""
 
-    uncertain: tuple[UncertainRow, ...]
+    rows: tuple[UncertainAction, ...]
     may_settle: bool
     # The list was cut off at SHOWN_AT_MOST; the rest follow as rows are decided.
     has_more: bool = False
 
 
-def decisions(user: User) -> Decisions:
-    """Return what is open at the user's stores, oldest first."""
+def uncertain_actions(user: User) -> UncertainActions:
+    """Return the actions at the user's stores that need a verdict, oldest first."""
     scope = scope_of(user)
-    rows = scope.actions().select_related("order__store", "requested_by")
-    uncertain = rows.filter(state=ActionState.NEEDS_HUMAN).order_by("requested_at")
-    uncertain_list = list(uncertain[:SHOWN_AT_MOST])
-    orders = [action.order for action in uncertain_list]
-    urls = links.conversation_urls(orders, scope)
-    origins = links.origin_urls(uncertain_list, scope)
-    return Decisions(
-        uncertain=tuple(
-            _uncertain(a, origins.get(a.pk) or urls.get(a.order_id, "")) for a in uncertain_list
-        ),
+    waiting = scope.actions().filter(state=ActionState.NEEDS_HUMAN).order_by("requested_at")
+    actions = list(waiting.select_related("order__store", "requested_by")[:SHOWN_AT_MOST])
+    urls = links.conversation_urls([action.order for action in actions], scope)
+    origins = links.origin_urls(actions, scope)
+    return UncertainActions(
+        rows=tuple(_row(a, origins.get(a.pk) or urls.get(a.order_id, "")) for a in actions),
         may_settle=services.settling_refusal(user) is None,
-        has_more=len(uncertain_list) >= SHOWN_AT_MOST,
+        has_more=len(actions) >= SHOWN_AT_MOST,
     )
 
 
@@ -71,7 +67,7 @@ def _test(action: OrderAction) -> list[tuple[str, str]]:
     return [(_("Test order"), _("Yes"))] if action.order.is_test else []
 
 
-def _uncertain(action: OrderAction, url: str) -> UncertainRow:
+def _row(action: OrderAction, url: str) -> UncertainAction:
     snapshot = action.order.snapshot
     ours = [
         *_test(action),
@@ -89,7 +85,7 @@ def _uncertain(action: OrderAction, url: str) -> UncertainRow:
     theirs.append((_("Total refunded"), snapshot.money.refunded.presentment.format()))
     if text := rules.unread_text(snapshot):
         theirs.append((_("Incomplete"), text))
-    return UncertainRow(
+    return UncertainAction(
         action=action,
         what=what(action),
         ours=tuple(ours),
