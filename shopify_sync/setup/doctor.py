@@ -19,7 +19,7 @@ from shopify_sync.api.errors import (
     NeedsAdmin,
     ShopifyError,
 )
-from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
+from shopify_sync.models import Drift, EventState, ShopConnection, SyncCursor, WebhookEvent
 from shopify_sync.stores import subscriptions
 from shopify_sync.stores.clients import (
     DISPUTES_SCOPE,
@@ -37,6 +37,7 @@ _SUPPORTED_MONTHS: Final = 12
 _WARN_BEFORE: Final = timedelta(days=90)
 _DRIFT_WINDOW: Final = timedelta(hours=24)
 _SILENCE: Final = timedelta(days=2)
+_RECONCILED_WITHIN: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,44 @@ def examine(store: Store, *, repair: bool) -> list[Tick]:
         findings=[asdict(tick) for tick in ticks], checked_at=now
     )
     return ticks
+
+
+def examine_offline(store: Store) -> list[Tick]:
+    """Say what our own rows tell about the connection. Calls no one and saves nothing."""
+    now = timezone.now()
+    row = ShopConnection.objects.filter(store=store).first()
+    if row is None or not row.api_secret or not (row.access_token or row.client_id):
+        return [Tick("Credentials", "error", "Enter the access token and the client secret.")]
+    ticks = [_last_call(row), _last_reconciled(store, now)]
+    for check in _CHECKS:
+        ticks += check(store, row, now)
+    return ticks
+
+
+def _last_call(row: ShopConnection) -> Tick:
+    """Say how the last call went, as the workers noted it."""
+    ok_at, failed_at = row.credentials_ok_at, row.last_error_at
+    if row.last_error and failed_at and (ok_at is None or ok_at < failed_at):
+        text = f"Shopify refused us on {failed_at:%d %B %Y at %H:%M} UTC: {row.last_error}"
+        return Tick("Credentials", "error", text)
+    if ok_at is None:
+        text = "They were never tried. Choose “Check and repair” on the connection’s page."
+        return Tick("Credentials", "warning", text)
+    if row.webhooks_ok_at is None:
+        text = "Not subscribed. Choose “Check and repair” on the connection’s page."
+        return Tick("Webhooks", "error", text)
+    return Tick("Credentials", "ok")
+
+
+def _last_reconciled(store: Store, now: datetime) -> Tick:
+    """Say whether the scheduler and the workers still look for changes, every five minutes."""
+    at = SyncCursor.objects.filter(store=store).values_list("finished_at", flat=True).first()
+    if at is not None and at < now - _RECONCILED_WITHIN:
+        text = (
+            f"Changes were last looked for on {at:%d %B %Y at %H:%M} UTC. Does the scheduler run?"
+        )
+        return Tick("Reading", "error", text)
+    return Tick("Reading", "ok")
 
 
 def _connected(store: Store, row: ShopConnection, *, repair: bool) -> Iterator[Tick]:
