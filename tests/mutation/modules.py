@@ -9,7 +9,7 @@ from typing import Final
 MODULES: Final = (
     "orders/rules.py",
     "orders/actions/progress.py",
-    "orders/policies.py",
+    "orders/policies",
     "orders/money.py",
     "orders/amount_input.py",
     "orders/statuses/money_moved.py",

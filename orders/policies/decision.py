@@ -1,0 +1,99 @@
+"""What a policy says to one action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from orders.errors import Refusal
+from orders.models import ActionKind, CancelRule, Policy
+from orders.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A policy's verdict on one action.
+
+    `refusal`: why it isn't allowed as requested. `approvals`: how many others must approve it;
+    `why` says what made that necessary to the agent who asks, and `why_for_others` to everyone else.
+    """
+
+    refusal: Refusal | None = None
+    approvals: int = 0
+    why: str = ""
+    why_for_others: str = ""
+
+
+ALLOWED: Final = Ruling()
+
+
+def judge(
+    policy: Policy | None, *, kind: ActionKind, amount: Money | None, spent: Decimal, has_note: bool
+) -> Ruling:
+    """Apply a policy to a requested action. Pure.
+
+    `amount` is in the shop's currency, None if no money moves. `spent` is what the person has
+    refunded in the last 24 hours.
+    """
+    if policy is None:
+        return ALLOWED
+    # The rule for cancellations also applies to those with a refund.
+    canceling = ALLOWED if kind == ActionKind.REFUND else _judge_cancel(policy, has_note)
+    if amount is None or canceling.refusal:
+        return canceling
+    currency = amount.currency
+    if policy.approval_up_to is not None and amount.amount > policy.approval_up_to:
+        limit = Money(policy.approval_up_to, currency).format()
+        text = _("Your role can refund up to %(limit)s.") % {"limit": limit}
+        return Ruling(Refusal("above_limit", text, _("Refund less, or ask an administrator.")))
+    if policy.note_above is not None and amount.amount > policy.note_above and not has_note:
+        limit = Money(policy.note_above, currency).format()
+        text = _("Refunds above %(limit)s require a staff note.") % {"limit": limit}
+        return Ruling(Refusal("note_missing", text, _("Go back and add a note.")))
+    found = _why_approval(policy, amount, spent) or (canceling if canceling.approvals else None)
+    if found is None:
+        return ALLOWED
+    above = policy.two_approvers_above
+    needs_two = above is not None and amount.amount > above
+    return replace(found, approvals=2 if needs_two else 1)
+
+
+def _judge_cancel(policy: Policy, has_note: bool) -> Ruling:
+    if policy.cancel == CancelRule.DENY:
+        return Ruling(Refusal("cancel_denied", _("Your role can’t cancel orders.")))
+    if policy.cancel == CancelRule.NOTE and not has_note:
+        text = _("Canceling requires a staff note.")
+        return Ruling(Refusal("note_missing", text, _("Go back and add a note.")))
+    if policy.cancel == CancelRule.APPROVAL:
+        return Ruling(
+            approvals=1,
+            why=_("Your role needs approval to cancel."),
+            why_for_others=_("The agent’s role needs approval to cancel."),
+        )
+    return ALLOWED
+
+
+def _why_approval(policy: Policy, amount: Money, spent: Decimal) -> Ruling | None:
+    free, daily = policy.refund_up_to, policy.refund_per_day
+    if free is not None and amount.amount > free:
+        limits = {"limit": Money(free, amount.currency).format()}
+        return Ruling(
+            approvals=1,
+            why=_("Above your limit of %(limit)s.") % limits,
+            why_for_others=_("Above the agent’s limit of %(limit)s.") % limits,
+        )
+    if daily is not None and spent + amount.amount > daily:
+        sums = {
+            "limit": Money(daily, amount.currency).format(),
+            "spent": Money(spent, amount.currency).format(),
+        }
+        return Ruling(
+            approvals=1,
+            why=_("Above your daily limit of %(limit)s: %(spent)s already used.") % sums,
+            why_for_others=_("Above the agent’s daily limit of %(limit)s: %(spent)s already used.")
+            % sums,
+        )
+    return None
