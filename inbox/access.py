@@ -272,6 +272,18 @@ def sending_refusal(action: OrderAction, order: Order) -> Refusal | None:
     return _uncertain(order, [contact.pk])
 
 
+def is_sender_verified(order: Order) -> bool | None:
+    """Return whether a verified address shows that the order's customer wrote.
+
+    False if someone wrote with the order's address without proof, or if the contact might not own
+    the order; None if no contact belongs to it.
+    """
+    if unproven_refusal(order):
+        return False
+    contacts = identities.contacts_of(order)
+    return _uncertain(order, contacts) is None if contacts else None
+
+
 def _uncertain(order: Order, contacts: list[int]) -> Refusal | None:
     """Return None if one of the contacts certainly owns the order, or if there are no contacts."""
     refusals = []

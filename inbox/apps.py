@@ -26,6 +26,7 @@ class InboxConfig(AppConfig):
             default_roles,
             factors,
         )
+        from orders import policies
         from orders.actions import added_rules
 
         # Second factors are in a library's table.
@@ -34,3 +35,6 @@ class InboxConfig(AppConfig):
         # Checks that the contact still owns the order before anything is sent to Shopify.
         if access.sending_refusal not in added_rules.RULES:
             added_rules.RULES.append(access.sending_refusal)
+        # So that policies can ask for verified senders.
+        if access.is_sender_verified not in policies.SENDER_LOOKUPS:
+            policies.SENDER_LOOKUPS.append(access.is_sender_verified)

@@ -393,6 +393,8 @@ class OrderSnapshot:
     refunds: tuple[Refund, ...] = ()
     returns: tuple[Return, ...] = ()
     disputes: tuple[Dispute, ...] = ()
+    # Whether this app was allowed to read `disputes`; if not, they are empty.
+    are_disputes_known: bool = False
     # Line items that edits and exchanges added to the order.
     added: tuple[LineQuantity, ...] = ()
     # Names of list fields that could not be read completely: what they hold is true, but not

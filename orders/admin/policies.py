@@ -20,6 +20,7 @@ from orders.admin.base import (
     DeskAdmin,
     note_change,
 )
+from orders.admin.policy_fields import FIELDS
 from orders.models import AuditKind, Policy, Store
 
 if TYPE_CHECKING:
@@ -82,6 +83,26 @@ class PolicyAdmin(DeskAdmin):
             },
         ),
         ("With approval", {"fields": ["approval_up_to", "two_approvers_above"]}),
+        (
+            "Needs approval whatever the amount",
+            {
+                "fields": [
+                    "approval_disputed",
+                    "approval_unverified",
+                    "approval_days_after_delivery",
+                    "approval_reasons",
+                    "approval_products",
+                    "approval_order_tags",
+                    "approval_payment_methods",
+                    "customer_refunds_up_to",
+                    "customer_refund_count",
+                    "order_value_up_to",
+                    "new_agent_days",
+                ],
+                "description": "Checked when an agent confirms, and again before anything is sent. "
+                "If something that a policy asks about isn't known, approval is needed.",
+            },
+        ),
         ("Approving others", {"fields": ["may_approve_up_to", "sign_above"]}),
     ]
 
@@ -177,6 +198,18 @@ class PolicyAdmin(DeskAdmin):
             ),
         }
         return super().changelist_view(request, context | (extra_context or {}))
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Let lists be typed one per line, and reasons be chosen."""
+        if field := FIELDS.get(str(db_field.name)):
+            return field(
+                label=str(db_field.verbose_name).capitalize(),
+                help_text=str(db_field.help_text),
+                required=False,
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def formfield_for_foreignkey(
         self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any

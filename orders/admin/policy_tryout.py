@@ -123,6 +123,8 @@ def verdict(form: TrialForm, typed: Policy | None) -> Verdict:
         amount=amount,
         spent=asked["spent"].amount,
         has_note=asked["has_note"],
+        # The conditions are about an order and its customer, which are not given here.
+        facts=None,
     )
     counted = _policy_text(policy, typed)
     if ruling.refusal:
@@ -170,6 +172,7 @@ ALLOWANCE_HEADS: Final = (
     "Two approvers above",
     "Cancels",
     "Can approve",
+    "Also needs approval",
 )
 
 
@@ -190,6 +193,7 @@ def allowances(
                     "never",
                     "Allowed",
                     "no one",
+                    "never",
                 )
                 found.append(Allowance(role.name, str(store), cells, True))
                 continue
@@ -229,6 +233,7 @@ def policy_cells(policy: Policy, currency: str) -> tuple[str, ...]:
         above(policy.two_approvers_above),
         str(CancelRule(policy.cancel).label),
         up_to(policy.may_approve_up_to, "any amount", "no one"),
+        ", ".join(policy.conditions) or "never",
     )
 
 
@@ -250,7 +255,10 @@ def _policy_text(policy: Policy | None, typed: Policy | None) -> str:
     if policy is None:
         return "No policy applies to them here, so there is no limit."
     where = "as filled in above" if policy is typed else "as saved"
-    return f"The policy of {policy.role} at {policy.store or 'every store'} applies, {where}."
+    text = f"The policy of {policy.role} at {policy.store or 'every store'} applies, {where}."
+    if named := ", ".join(policy.conditions):
+        text += f" Approval may also be needed because of: {named}."
+    return text
 
 
 def _budget_left_text(policy: Policy | None, amount: Money | None, spent: Money) -> str:

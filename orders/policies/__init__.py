@@ -17,10 +17,20 @@ from orders.policies.budgets import (
     spent_by,
     spent_today,
 )
+from orders.policies.conditions import unknown_facts
 from orders.policies.decision import (
     ALLOWED,
     Ruling,
     judge,
+)
+from orders.policies.facts import (
+    CUSTOMER_DAYS,
+    SENDER_LOOKUPS,
+    UNKNOWN,
+    Facts,
+    agent_days,
+    current_facts,
+    order_facts,
 )
 from orders.policies.roles import (
     ACTING_ROLES,
@@ -37,21 +47,29 @@ __all__ = [
     "ACTING_ROLES",
     "AGENTS",
     "ALLOWED",
+    "CUSTOMER_DAYS",
     "DAY",
+    "SENDER_LOOKUPS",
     "SUPERVISORS",
+    "UNKNOWN",
+    "Facts",
     "Ruling",
     "acting_refusal",
+    "agent_days",
     "agreeing_refusal",
+    "current_facts",
     "effective",
     "in_shop_currency",
     "is_supervisor",
     "judge",
     "may_approve",
     "needs_signature",
+    "order_facts",
     "policies_of",
     "policy_at",
     "policy_of",
     "spending",
     "spent_by",
     "spent_today",
+    "unknown_facts",
 ]

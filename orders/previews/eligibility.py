@@ -71,7 +71,8 @@ def ruling_for(
 ) -> policies.Ruling:
     """What the person's policy says about this proposal, given what they refunded today.
 
-    `besides`: the stored action the proposal belongs to, which must not count twice.
+    `besides`: the stored action the proposal belongs to, which must not count twice. Once something
+    of it was sent, its conditions aren't asked again: half a cancellation is worse than a whole one.
     """
     amount = policies.in_shop_currency(proposal.amount, order) if proposal.amount else None
     counts = policy is not None and policy.refund_per_day is not None and amount is not None
@@ -83,6 +84,31 @@ def ruling_for(
         if counts
         else Decimal(0),
         has_note=bool(proposal.staff_note.strip()),
+        facts=None
+        if policy is None or (besides is not None and besides.maybe_applied)
+        else _facts(order, proposal, policy, by=by, now=now, besides=besides),
+        currency=order.shop_currency,
+    )
+
+
+def _facts(
+    order: Order,
+    proposal: Proposal,
+    policy: Policy,
+    *,
+    by: User,
+    now: datetime,
+    besides: OrderAction | None,
+) -> policies.Facts:
+    return policies.current_facts(
+        order,
+        policy,
+        reason=proposal.reason,
+        reason_label=proposal.reason_label,
+        line_gids={line.line_gid for line in proposal.lines},
+        by=by,
+        now=now,
+        besides=besides,
     )
 
 

@@ -270,6 +270,13 @@ REGISTRY.declare(
     outcome=_OURS,
 )
 REGISTRY.declare(
+    "orders.Policy",
+    approval_reasons=_WORD,
+    approval_products=_GOODS,
+    approval_order_tags=_SHOP,
+    approval_payment_methods="the payment provider",
+)
+REGISTRY.declare(
     "orders.Store",
     domain=_SHOP,
     name=_SHOP,

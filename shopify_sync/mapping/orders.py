@@ -122,6 +122,7 @@ def _order(data: Json) -> OrderSnapshot:
         refunds=each(data.get("refunds"), lambda r: refund(r, shop, presentment)),
         returns=each(data.get("returns"), a_return),
         disputes=each(data.get("disputes"), dispute),
+        are_disputes_known=isinstance(data.get("disputes"), list),
         added=added_lines(nodes(data.get("agreements"))),
         unread=tuple(sorted({*(data.get(UNREAD) or ()), *_cut(data)})),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -188,3 +189,76 @@ def test_a_limit_that_could_be_two_is_asked_about(root: Client, policy: Policy, 
     assert "can be read two ways" in answer.content.decode()
     policy.refresh_from_db()
     assert policy.refund_up_to == 50, "and not taken for no limit"
+
+
+CONDITIONS = {
+    "approval_disputed": "on",
+    "approval_unverified": "on",
+    "approval_days_after_delivery": "30",
+    "approval_reasons": ["damaged", "FRAUD"],
+    "approval_products": "Ring\r\n\r\n  RING-2 \r\nring",
+    "approval_order_tags": "wholesale",
+    "approval_payment_methods": "",
+    "customer_refunds_up_to": "100.50",
+    "customer_refund_count": "0",
+    "order_value_up_to": "500",
+    "new_agent_days": "30",
+}
+
+
+def saved(root: Client, policy: Policy, **words: Any) -> str:
+    """What the form says; "" if it was saved."""
+    typed = {"role": policy.role_id, "cancel": "allow", "may_approve_up_to": "0", **words}
+    answer = root.post(f"/admin/orders/policy/{policy.pk}/change/", typed)
+    policy.refresh_from_db()
+    return "" if answer.status_code == 302 else answer.content.decode()
+
+
+def test_conditions_are_typed_kept_and_shown(root: Client, policy: Policy, store: Store) -> None:
+    assert saved(root, policy, **CONDITIONS) == ""
+    assert policy.approval_disputed
+    assert policy.approval_unverified
+    assert policy.approval_days_after_delivery == 30
+    assert policy.approval_reasons == ["damaged", "FRAUD"]
+    assert policy.approval_products == ["ring", "RING-2"]
+    assert policy.approval_order_tags == ["wholesale"]
+    assert policy.approval_payment_methods == []
+    assert policy.customer_refunds_up_to == Decimal("100.50")
+    assert policy.customer_refund_count == 0
+    assert policy.order_value_up_to == 500
+    assert policy.new_agent_days == 30
+    logged = AuditEntry.objects.get(kind=AuditKind.POLICY).detail["values"]
+    assert logged["approval_reasons"] == ["[]", "['damaged', 'FRAUD']"]
+    assert "approval_payment_methods" not in logged
+    page = root.get(f"/admin/orders/policy/{policy.pk}/change/").content.decode()
+    assert "ring\nRING-2</textarea>" in page
+    assert 'value="FRAUD" id="id_approval_reasons_10" checked' in page
+    rows = root.get("/admin/orders/policy/").content.decode()
+    assert "disputed orders, unverified senders, days since delivery, reasons, products" in rows
+    assert "payment methods" not in rows
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"new_agent_days": "0"}, "greater than or equal to 1"),
+        ({"approval_days_after_delivery": "-1"}, "greater than or equal to 0"),
+        ({"order_value_up_to": "-1"}, "Enter an amount"),
+        ({"customer_refunds_up_to": "lots"}, "Enter an amount such as"),
+        ({"approval_reasons": ["boredom"]}, "boredom is not one of the available choices"),
+        ({"approval_products": "\n".join(map(str, range(201)))}, "Enter at most 200."),
+    ],
+)
+def test_senseless_conditions_are_refused_with_the_reason(
+    root: Client, policy: Policy, words: dict[str, Any], expected: str
+) -> None:
+    assert expected in saved(root, policy, **words)
+
+
+def test_a_try_says_which_conditions_it_leaves_out(
+    root: Client, policy: Policy, store: Store
+) -> None:
+    text = ask(root, policy, store, approval_disputed="on", new_agent_days="30")
+    assert "Allowed without approval" in text
+    assert "Approval may also be needed because of: disputed orders, an agent's first days." in text
+    assert "Approval may also" not in ask(root, policy, store)

@@ -260,6 +260,7 @@ def test_without_the_scope_orders_are_read_without_disputes(
     ShopConnection.objects.update(scopes=scopes)
     changed(shop, placed, lambda _c: None)
     assert seen().snapshot.disputes == ()
+    assert not seen().snapshot.are_disputes_known
 
 
 def shop_domain() -> str:
@@ -357,5 +358,5 @@ def test_a_dispute_is_told_by_its_webhook(
     for word, label in (("NEEDS_RESPONSE", "Dispute open"), ("LOST", "Dispute lost")):
         shop.act(partial(shop_actions.dispute, order=placed, status=word))
         assert [held[1].split("/")[0] for held in shop.held] == ["disputes"]
-        seen()
+        assert seen().snapshot.are_disputes_known
         assert label in panel(as_alice, conversation)

@@ -21,6 +21,7 @@ from inbox.contacts import (
 from inbox.contacts.identities import OrderKeys
 from inbox.models import (
     Channel,
+    Claim,
     Contact,
     Conversation,
     Identity,
@@ -29,6 +30,7 @@ from inbox.models import (
     MessageKind,
 )
 from inbox.normalization import email as normal_email
+from orders import policies
 from orders.errors import Refusal
 from orders.models import Customer, Order, Store
 from orders.panels import FoundOrders
@@ -581,3 +583,21 @@ def test_only_a_supervisor_acts_on_an_order_without_a_contact(
     assert code_of(access.money_refusal_for_order(alice, order)) == "not_assigned"
     assert access.money_refusal_for_order(sara, order) is None
     assert access.approving_refusal(order) is None
+
+
+def test_whether_a_senders_address_is_verified(here: Store, alice: User) -> None:
+    """What policies ask about: proven, doubtful, or no one who wrote."""
+    order = order_of(here, JANE, EMAIL)
+    assert access.is_sender_verified(order) is None
+    assert access.is_sender_verified in policies.SENDER_LOOKUPS
+    stranger = contact_with(PHONE)
+    conversation_of(stranger, alice)
+    claim = Claim.objects.create(contact=stranger, kind=IdentityKind.EMAIL, value=EMAIL)
+    assert access.is_sender_verified(order) is False
+    conversation_of(contact_with(EMAIL), alice)
+    customer_of(here, JANE, EMAIL)
+    assert access.is_sender_verified(order) is False, "someone else claims the address"
+    claim.delete()
+    assert access.is_sender_verified(order) is True
+    customer_of(here, JANINE, EMAIL)
+    assert access.is_sender_verified(order) is False, "either customer may have written"
