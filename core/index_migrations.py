@@ -6,6 +6,8 @@ at a time and gets the plain statements.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from django.contrib.postgres.operations import TrigramExtension
@@ -17,7 +19,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.migrations import AddIndex, RemoveIndex
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
-from django.db.models import Index, Model
+from django.db.models import Model
 
 _BATCH: Final = 5_000
 
@@ -45,7 +47,8 @@ class AddIndexWhileInUse(AddIndex):
         if not self.allow_migrate_model(connection.alias, model):
             return
         if connection.vendor == "postgresql":
-            _build(schema_editor, model, self.index)
+            statement = self.index.create_sql(model, schema_editor, concurrently=True)
+            _build(schema_editor, self.index.name, statement)
         elif self.index.name not in _names(connection, model):
             super().database_forwards(app_label, schema_editor, from_state, to_state)
 
@@ -57,14 +60,9 @@ class AddIndexWhileInUse(AddIndex):
         to_state: ProjectState,
     ) -> None:
         """Drop the index, if there is one."""
-        connection = schema_editor.connection
         model = from_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(connection.alias, model):
-            return
-        if connection.vendor == "postgresql":
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
             _drop(schema_editor, self.index.name)
-        elif self.index.name in _names(connection, model):
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 
 class RemoveIndexWhileInUse(RemoveIndex):
@@ -78,14 +76,9 @@ class RemoveIndexWhileInUse(RemoveIndex):
         to_state: ProjectState,
     ) -> None:
         """Drop the index, if there is one."""
-        connection = schema_editor.connection
         model = from_state.apps.get_model(app_label, self.model_name)
-        if not self.allow_migrate_model(connection.alias, model):
-            return
-        if connection.vendor == "postgresql":
+        if self.allow_migrate_model(schema_editor.connection.alias, model):
             _drop(schema_editor, self.name)
-        elif self.name in _names(connection, model):
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
 def fill(schema_editor: BaseDatabaseSchemaEditor, table: str, change: str, where: str) -> None:
@@ -155,18 +148,13 @@ class AddTrigramIndex(Operation):
         """Build it, in place of what an interrupted build left behind."""
         if schema_editor.connection.vendor != "postgresql":
             return
-        valid = _is_valid(schema_editor.connection, self.name)
-        if valid:
-            return
-        if valid is False:
-            _drop(schema_editor, self.name)
         # fastupdate would keep new rows in a list that every search reads through.
         statement = (
             f"CREATE INDEX CONCURRENTLY {self.name} ON {self.table} "
             f"USING gin ({self.expression} gin_trgm_ops) WITH (fastupdate = off)"
         )
         where = f" WHERE {self.where}" if self.where else ""
-        _without_lock_timeout(schema_editor, statement + where)
+        _build(schema_editor, self.name, statement + where)
 
     def database_backwards(
         self,
@@ -184,26 +172,38 @@ class AddTrigramIndex(Operation):
         return f"Create trigram index {self.name} on {self.table}"
 
 
-def _build(editor: BaseDatabaseSchemaEditor, model: type[Model], index: Index) -> None:
-    valid = _is_valid(editor.connection, index.name)
+@contextmanager
+def without_lock_timeout(editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+    """Let PostgreSQL wait for other transactions as long as it takes; nothing on other databases.
+
+    For statements that no query queues behind while they wait. A backup's transaction may be open
+    for hours.
+    """
+    if editor.connection.vendor != "postgresql":
+        yield
+        return
+    editor.execute("SET lock_timeout = 0")
+    try:
+        yield
+    finally:
+        editor.execute("RESET lock_timeout")
+
+
+def _build(editor: BaseDatabaseSchemaEditor, name: str, statement: Statement | str) -> None:
+    """Build an index of PostgreSQL, in place of what an interrupted build left behind."""
+    valid = _is_valid(editor.connection, name)
     if valid:
         return
     if valid is False:
-        _drop(editor, index.name)
-    _without_lock_timeout(editor, index.create_sql(model, editor, concurrently=True))
+        _drop(editor, name)
+    with without_lock_timeout(editor):
+        editor.execute(statement, params=None)
 
 
 def _drop(editor: BaseDatabaseSchemaEditor, name: str) -> None:
-    quoted = editor.quote_name(name)
-    _without_lock_timeout(editor, f"DROP INDEX CONCURRENTLY IF EXISTS {quoted}")
-
-
-def _without_lock_timeout(editor: BaseDatabaseSchemaEditor, statement: Statement | str) -> None:
-    editor.execute("SET lock_timeout = 0")
-    try:
-        editor.execute(statement, params=None)
-    finally:
-        editor.execute("RESET lock_timeout")
+    how = "CONCURRENTLY IF EXISTS" if editor.connection.vendor == "postgresql" else "IF EXISTS"
+    with without_lock_timeout(editor):
+        editor.execute(f"DROP INDEX {how} {editor.quote_name(name)}", params=None)
 
 
 def _is_valid(connection: BaseDatabaseWrapper, name: str) -> bool | None:

@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from core.index_migrations import without_lock_timeout
+
 
 class AddUniqueWhileInUse(migrations.AddConstraint):
     """Add a unique constraint without locking its table for long, where the database can.
@@ -21,11 +23,10 @@ class AddUniqueWhileInUse(migrations.AddConstraint):
             quote(options.get_field(field).column) for field in self.constraint.fields
         )
         schema_editor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
-        # Both wait for every open transaction, and a backup's may be open for hours.
-        schema_editor.execute("SET lock_timeout = 0")
-        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
-        schema_editor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})")
-        schema_editor.execute("RESET lock_timeout")
+        # Both wait for every open transaction.
+        with without_lock_timeout(schema_editor):
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            schema_editor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})")
         schema_editor.execute(
             f"ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}"
         )
