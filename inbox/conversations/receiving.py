@@ -22,6 +22,7 @@ from inbox.contacts import (
     senders,
 )
 from inbox.contacts.senders import Addresses
+from inbox.conversations import answers
 from inbox.live import events
 from inbox.models import (
     Channel,
@@ -165,15 +166,29 @@ def _participant(channel: Channel, conversation_id: str, sender: Sender) -> Part
     is_theirs = found is not None and own.contact_id == found.contact_id
     contact = _updated_contact(own, channel, sender, addresses)
     if found is None:
-        found = Conversation.objects.create(
-            contact=contact,
-            channel=channel,
-            team_id=_team_of(channel),
-            external_id=conversation_id,
-        )
+        found = _answered_or_new(channel, conversation_id, contact, sender, addresses)
     elif is_theirs:
         _move_conversation(found, own, contact)
     return _joined(found, contact, sender, address=_address(channel, sender, addresses))
+
+
+def _answered_or_new(
+    channel: Channel, conversation_id: str, contact: Contact, sender: Sender, addresses: Addresses
+) -> Conversation:
+    """Return the conversation that we began and this message answers, or else a new one."""
+    team_id = _team_of(channel)
+    address = addresses.proven_value(IdentityKind.EMAIL)
+    found = answers.answered(
+        channel=channel, team_id=team_id, contact=contact, address=address, now=timezone.now()
+    )
+    if found is None:
+        return Conversation.objects.create(
+            contact=contact, channel=channel, team_id=team_id, external_id=conversation_id
+        )
+    answers.take(
+        found, external_id=conversation_id, address=address, sender_id=sender.external_id[:200]
+    )
+    return found
 
 
 def _team_of(channel: Channel) -> int | None:

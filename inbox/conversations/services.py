@@ -19,7 +19,7 @@ from inbox.conversations.receiving import (
     addresses_of,
     receive,
 )
-from inbox.conversations.starting import NotStarted, start
+from inbox.conversations.starting import NotStarted, start, started_by
 from inbox.conversations.writing import (
     NotAssignable,
     Overtaken,
@@ -55,6 +55,7 @@ __all__ = [
     "resolve",
     "snooze",
     "start",
+    "started_by",
     "wake_snoozed",
 ]
 

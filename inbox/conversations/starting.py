@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from inbox import normalization
+from inbox.conversations import answers
 from inbox.live import events
 from inbox.models import (
     Channel,
@@ -52,14 +53,12 @@ def start(
     else took the address meanwhile, or if the agent no longer sees the channel. Opens its own
     transaction.
     """
-    external_id = f"started-{press}"
     try:
         with transaction.atomic(durable=True):
             # The lock keeps the channel's team, as in receiving.
             locked = Channel.objects.select_for_update(no_key=True, of=("self",))
             team_id = locked.values_list("team_id", flat=True).get(pk=channel.pk)
-            earlier = channel.conversations.filter(external_id=external_id).first()
-            if earlier is not None:
+            if earlier := started_by(by, press):
                 return earlier
             if not able_to_see(team_id).filter(pk=by.pk).exists():
                 raise NotStarted(_("None of your teams has this channel any more."))
@@ -67,14 +66,14 @@ def start(
                 contact=contact or _new_contact(address, name, by=by),
                 channel=channel,
                 team_id=team_id,
-                external_id=external_id,
+                external_id=answers.started_id(press),
                 subject=subject[:255],
                 assignee=by,
                 assigned_at=timezone.now(),
                 last_message_is_inbound=False,
             )
-            # Who what is written here goes to. An answer arrives under an ID of the channel's own, and
-            # so in another conversation.
+            # Who what is written here goes to. An answer brings the channel's own IDs
+            # (inbox.conversations.answers).
             Participant.objects.create(
                 conversation=made,
                 contact=made.contact,
@@ -83,13 +82,24 @@ def start(
                 address=address,
             )
             Message.objects.create(
-                conversation=made, channel=channel, kind=MessageKind.SYSTEM, author=by, text=STARTED
+                conversation=made,
+                channel=channel,
+                kind=MessageKind.SYSTEM,
+                author=by,
+                client_id=press,
+                text=STARTED,
             )
             events.announce("inbox", f"conversation:{made.pk}", f"contact:{made.contact_id}")
     except IntegrityError as error:
         # The customer wrote at the same moment and has become a contact by that.
         raise NotStarted(_("Someone else changed this in the meantime. Check again.")) from error
     return made
+
+
+def started_by(agent: User, press: UUID) -> Conversation | None:
+    """Return the conversation that the agent has already begun with this click."""
+    begun = Message.objects.filter(author=agent, client_id=press, kind=MessageKind.SYSTEM)
+    return Conversation.objects.filter(messages__in=begun).first()
 
 
 def _new_contact(address: str, name: str, *, by: User) -> Contact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils import translation
@@ -52,7 +53,7 @@ def start(request: HttpRequest, place: OnOrderPage, order_id: int) -> HttpRespon
     """
     agent = access.agent_of(request)
     press = uuid(request.POST.get("press", "")) or uuid4()
-    if earlier := _started(request, press):
+    if earlier := _started(agent, press):
         return redirect("inbox:conversation", earlier.pk)
     reach = reach_of(place.order, agent=agent)
     channel = reach.channel(number(request.POST.get("channel", "")))
@@ -76,9 +77,10 @@ def start(request: HttpRequest, place: OnOrderPage, order_id: int) -> HttpRespon
     return redirect("inbox:conversation", made.pk)
 
 
-def _started(request: HttpRequest, press: UUID) -> Conversation | None:
+def _started(agent: User, press: UUID) -> Conversation | None:
     """Return the conversation that this click has already begun, if its agent still sees it."""
-    return access.conversations_for(request.user).filter(external_id=f"started-{press}").first()
+    earlier = services.started_by(agent, press)
+    return earlier and access.conversations_for(agent).filter(pk=earlier.pk).first()
 
 
 def _subject(place: OnOrderPage) -> str:
