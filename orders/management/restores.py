@@ -6,6 +6,7 @@ could find the old rows and send what they say. Each later step may run twice.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +64,8 @@ SELECT coalesce(usename, '?') || coalesce(' (' || nullif(application_name, '') |
  WHERE datname = current_database() AND pid <> pg_backend_pid() AND usesysid IS NOT NULL
  GROUP BY 1 ORDER BY 1
 """
+_STOP_THEM: Final = "Stop every web server, worker, scheduler and monitor, end a pooler's connections, then try again."
+_WATCH_S: Final = 6
 
 
 def is_empty(connection: BaseDatabaseWrapper) -> bool:
@@ -78,12 +81,29 @@ def refuse_while_connected(connection: BaseDatabaseWrapper) -> None:
         cursor.execute(_OTHERS)
         others = cursor.fetchall()
     if others:
+        who = ", ".join(f"{name}: {count}" for name, count in others)
+        raise Trouble(f"Others are connected to this database: {who}. {_STOP_THEM}")
+
+
+def refuse_while_in_use(connection: BaseDatabaseWrapper) -> None:
+    """Raise Trouble if anyone else connects within some seconds, however briefly.
+
+    A worker connects for each task, so at any one moment it's most likely not connected; but the
+    scheduler gives it something to do every two seconds.
+    """
+    before = _sessions(connection)
+    time.sleep(_WATCH_S)
+    if came := _sessions(connection) - before:
         raise Trouble(
-            "Others are connected to this database: "
-            + ", ".join(f"{who}: {count}" for who, count in others)
-            + ". Stop every web server, worker and scheduler, end connections of a pooler, then "
-            "try again."
+            f"Others connected to this database {came} times within {_WATCH_S} s. {_STOP_THEM}"
         )
+    refuse_while_connected(connection)
+
+
+def _sessions(connection: BaseDatabaseWrapper) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
 
 
 def load(

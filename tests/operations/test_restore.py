@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -52,6 +53,12 @@ def elsewhere(archive: Path) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_one_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six seconds each time, to see who else uses the database."""
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+
+
 def domains() -> dict[str, bool]:
     return dict(Store.objects.values_list("domain", "is_frozen"))
 
@@ -99,6 +106,29 @@ def test_a_connected_worker_is_named(archive: Path, elsewhere: None) -> None:
         with pytest.raises(CommandError, match=r"\(worker\): 1"):
             restore(archive)
         assert restores.is_empty(connection)
+
+
+def _is_connected(pid: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", [pid])
+        return bool(cursor.fetchone()[0])
+
+
+def test_a_worker_that_connects_now_and_then_keeps_its_database(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As workers do: a connection for each task, and none in between."""
+
+    def meanwhile(_seconds: float) -> None:
+        with psycopg.connect(postgres.conninfo(connection)) as worker:
+            pid = worker.info.backend_pid
+        while _is_connected(pid):
+            pass
+
+    monkeypatch.setattr(time, "sleep", meanwhile)
+    with pytest.raises(CommandError, match="connected to this database 1 times"):
+        restore(archive, "--replace")
+    assert domains()["calm.myshopify.com"] is False
 
 
 def test_a_damaged_archive_is_refused(archive: Path, elsewhere: None) -> None:

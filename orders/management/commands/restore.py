@@ -94,6 +94,7 @@ class Command(BaseCommand):
             )
         restores.refuse_while_connected(connection)
         if not is_empty:
+            restores.refuse_while_in_use(connection)
             self._confirm(name)
         self.stdout.write(f"Loading {path.name} into {name} …")
         restores.load(connection, path, description, replacing=not is_empty)
