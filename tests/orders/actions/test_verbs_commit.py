@@ -106,6 +106,10 @@ VERBS: dict[str, Callable[[OrderAction, User], Callable[[], Any]]] = {
         _approved(a, by),
         lambda found: worker_steps.claim(action_id=found.pk, now=timezone.now()),
     ),
+    "begin_step": lambda a, by: _after(
+        claimed(a, by),
+        lambda found: worker_steps.begin_step(found, step=0, now=timezone.now()),
+    ),
     "release": lambda a, by: _after(
         claimed(a, by),
         lambda found: worker_steps.release(
