@@ -177,7 +177,7 @@ def unproven_refusal(order: Order) -> Refusal | None:
         ):
             return Refusal(
                 "unproven_customer",
-                _("Someone wrote with this order’s address without proof."),
+                _("Someone wrote with this order’s address but didn’t verify it."),
                 _("A supervisor has to confirm it first."),
             )
     owners = identities.contacts_of(order)

@@ -51,6 +51,6 @@ def ask(request: HttpRequest, *, back: str = "") -> HttpResponse:
     if not methods:
         raise PermissionDenied
     if request.method != "GET":
-        messages.warning(request, _("Nothing was done yet. Do it again now."))
+        messages.warning(request, _("Nothing has been done yet. Please try again now."))
     query = urlencode({"next": back or request.path})
     return redirect(f"{methods[0]['url']}?{query}")

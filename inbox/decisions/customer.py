@@ -116,7 +116,7 @@ def _earlier_refunds(order: Order) -> str:
     shown = []
     for row in sums:
         amount = Money(row["sum"], row["order__currency"]).format()
-        text = ngettext("%(n)s, %(sum)s", "%(n)s, %(sum)s together", row["n"])
+        text = ngettext("%(n)s, %(sum)s", "%(n)s, %(sum)s in total", row["n"])
         text = text % {"n": row["n"], "sum": amount}
         if row["last"]:
             text = _("%(refunds)s, last on %(day)s") % {

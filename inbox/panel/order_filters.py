@@ -44,7 +44,7 @@ class Attention(TextChoices):
     HELD = "held", _("Canceled, not refunded")
     FAILED = "failed", _("Failed refund")
     APPROVAL = "approval", _("Waiting for approval")
-    DOUBT = "doubt", _("Outcome in doubt")
+    DOUBT = "doubt", _("Outcome unknown")
 
 
 class OrderFilters(forms.Form):
@@ -88,7 +88,7 @@ class OrderFilters(forms.Form):
                 self.add_error(name, _("Choose a year between 2000 and 2100."))
         since, until = found.get("since"), found.get("until")
         if not self.errors and since and until and since > until:
-            self.add_error("until", _("This is before the first day. Choose a later one."))
+            self.add_error("until", _("This is before the start date. Choose a later date."))
         return found
 
     @property

@@ -57,7 +57,7 @@ class PasskeyLogIn(LoginWebAuthnView):
         again = AuthenticationForm(self.request, data={})
         again.full_clean()
         again.errors.clear()
-        again.add_error(None, _("This passkey isn’t known here. Log in with your password."))
+        again.add_error(None, _("We don’t recognize this passkey. Log in with your password."))
         wanted = self.request.POST.get("next", "")
         context = log_in.context(self.request) | {"form": again, "next": wanted}
         part = log_in.is_part(self.request)

@@ -121,7 +121,11 @@ def decline(request: HttpRequest, action_id: int) -> HttpResponse:
         reason = _text(request, "note")
         if not reason:
             raise ActionRefused(
-                Refusal("reason_missing", _("Say why you decline."), _("The agent will read it."))
+                Refusal(
+                    "reason_missing",
+                    _("Say why you’re declining this."),
+                    _("The agent will read it."),
+                )
             )
         services.decline(
             action_id=action_id,
@@ -199,7 +203,7 @@ def keep_several(request: HttpRequest) -> HttpResponse:
         )
         messages.success(request, text % {"n": kept})
     else:
-        messages.error(request, _("Nothing was kept. Select the orders it is about."))
+        messages.error(request, _("Nothing was changed. Select the orders first."))
     here = reverse("inbox:refunds_due")
     back = request.POST.get("back", "")
     return redirect(back if back.startswith(f"{here}?") else here)

@@ -112,8 +112,8 @@ def _too_many(wait_s: int) -> str:
     else:
         wait = ngettext("%d second", "%d seconds", wait_s) % wait_s
     return _(
-        "Too many wrong passwords. Try again in %(wait)s, use a passkey, or have a link to set a "
-        "new password sent to you."
+        "Too many wrong passwords. Try again in %(wait)s, use a passkey, or reset your password by "
+        "email."
     ) % {"wait": wait}
 
 

@@ -191,7 +191,7 @@ def test_a_forgotten_password_is_set_by_mail(
         page.get_by_role("link", name="Forgot your password?").click()
         page.get_by_label("Email").fill("kim@shop.example")
         page.get_by_role("button", name="Send the link").click()
-        expect(page.get_by_role("heading", name="Check your mail")).to_be_visible()
+        expect(page.get_by_role("heading", name="Check your email")).to_be_visible()
         [letter] = sink.letters
         link = re.search(r"http://\S+/account/reset/\S+", letter)
         assert link

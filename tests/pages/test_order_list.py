@@ -165,7 +165,7 @@ def test_older_orders_follow_by_keyset(
         ("?store=999", "Select a valid choice"),
         ("?since=30.02.2026", "Enter a valid date."),
         ("?since=2026-02-30", "Enter a valid date."),
-        ("?since=2026-03-05&until=2026-03-04", "This is before the first day."),
+        ("?since=2026-03-05&until=2026-03-04", "This is before the start date."),
         ("?until=9999-12-31", "Choose a year between 2000 and 2100."),
         ("?since=0001-01-01", "Choose a year between 2000 and 2100."),
     ],

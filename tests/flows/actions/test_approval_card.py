@@ -73,7 +73,7 @@ def test_the_card_has_everything_that_is_needed_to_decide(
         f'href="/inbox/contacts/{conversation.contact_id}/"',
         "Above the agent’s limit of €10.00.",
         "agents at every store",
-        "Nothing on the order has changed since.",
+        "The order hasn’t changed since this was requested.",
         "Did not arrive",
         NOTE,
         "Where is my order?",
@@ -112,7 +112,7 @@ def test_the_card_says_what_changed_since_the_request(
     seen()
     shown = page(logged_in(sara))
     assert "The amount refunded changed" in shown
-    assert "Nothing on the order has changed since." not in shown
+    assert "The order hasn’t changed since this was requested." not in shown
 
 
 def test_the_requester_sees_the_card_but_cannot_decide(
@@ -126,7 +126,9 @@ def test_the_requester_sees_the_card_but_cannot_decide(
 def test_declining_asks_why(action: OrderAction, sara: User) -> None:
     boss = logged_in(sara)
     url = f"/inbox/decisions/{action.pk}/decline/"
-    assert "Say why you decline." in unescape(boss.post(url, follow=True).content.decode())
+    assert "Say why you’re declining this." in unescape(
+        boss.post(url, follow=True).content.decode()
+    )
     action.refresh_from_db()
     assert action.state == ActionState.AWAITING_APPROVAL
     boss.post(url, {"note": "Ask for a photo first."})

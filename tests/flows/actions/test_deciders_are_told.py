@@ -236,7 +236,7 @@ def test_each_person_chooses(world: TwoTeams, settings: Any) -> None:
 
 def test_whose_role_approves_nothing_is_told_so(world: TwoTeams) -> None:
     shown = unescape(logged_in(world.people["agent"]).get("/inbox/notices/").content.decode())
-    assert "Your role approves nothing" in shown
+    assert "Your role can’t approve anything" in shown
 
 
 def test_the_count_alone_is_a_fragment(world: TwoTeams, client: Client) -> None:

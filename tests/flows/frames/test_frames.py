@@ -358,7 +358,7 @@ def test_another_second_step_has_no_opener(alice: User) -> None:
 def test_a_passkey_that_is_not_known_keeps_the_way_to_the_sidebar(chatwoot: HelpDeskFrame) -> None:
     where = f"/sidebar/connect/?frame={chatwoot.pk}&challenge={CHALLENGE}"
     answer = Client().post("/login/passkey/", {"credential": "{}", "next": where})
-    assert "This passkey isn’t known here" in answer.content.decode()
+    assert "We don’t recognize this passkey" in answer.content.decode()
     assert f'name="next" value="{escape(where)}"' in answer.content.decode()
     assert keeps_opener(answer)
 

@@ -400,7 +400,7 @@ def test_who_cannot_be_reached_is_not_written_to(
 ) -> None:
     def refused(why: str) -> None:
         shown = text_of(page(as_alice, quiet))
-        assert f"You can’t write first: {why}" in shown
+        assert f"You can’t start a conversation: {why}" in shown
         assert START not in shown
         assert why in text_of(started(as_alice, quiet, channel=str(mailbox.pk)))
         assert not Conversation.objects.exists()

@@ -33,7 +33,7 @@ from tests.support.orders import stored
 pytestmark = pytest.mark.django_db
 QUIET, PHONE = "quiet@example.com", "+491701234567"
 FREE = 'data-act="refund"'
-UNPROVEN = "Someone wrote with this order’s address without proof."
+UNPROVEN = "Someone wrote with this order’s address but didn’t verify it."
 
 
 class PlanningGateway(two_teams.OfflineGateway):
