@@ -16,11 +16,12 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.contacts import edits
-from inbox.conversations import services
+from inbox.conversations import answers, services
 from inbox.models import Channel, ChannelKind, Contact, Conversation, Identity, Message, Team
 from inbox.tasks import sweep_outbox
 from tests.inbox.conversations.test_receiving import at_once, only_pg
 from tests.inbox.conversations.test_senders import push
+from tests.orders.actions.test_locks import is_locked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUINN = "quinn@example.com"
@@ -185,23 +186,44 @@ def test_another_channels_message_is_no_answer(began: Conversation) -> None:
     assert push(other, SENDER, talk="thread-1").json()["conversation_id"] != began.pk
 
 
+def receive(mailbox: Channel, number: int, talk: str) -> Message:
+    message, _is_new = services.receive(
+        channel=mailbox,
+        external_id=f"e-{number}",
+        conversation_id=talk,
+        sender=services.Sender(**SENDER | {"verified": ("email",)}),
+        text="Hello",
+        sent_at=timezone.now(),
+    )
+    return message
+
+
+@only_pg
+def test_the_channel_and_the_conversation_are_locked_while_an_answer_is_recognized(
+    mailbox: Channel, began: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that it depends on changes before it has joined."""
+    seen: list[bool] = []
+
+    def look(*args: Any, **more: Any) -> None:
+        seen.extend((is_locked(Channel, pk=mailbox.pk), is_locked(Conversation, pk=began.pk)))
+        take(*args, **more)
+
+    take = answers.take
+    monkeypatch.setattr(answers, "take", look)
+    assert receive(mailbox, 1, "one").conversation == began
+    assert seen == [True, True]
+
+
 @only_pg
 @pytest.mark.parametrize(("talks", "count"), [(("one", "one"), 1), (("one", "two"), 2)])
 def test_of_answers_at_once_one_begins_no_conversation(
     talks: tuple[str, str], count: int, mailbox: Channel, began: Conversation
 ) -> None:
-    def say(number: int, talk: str) -> Message:
-        sender = services.Sender(**SENDER | {"verified": ("email",)})
-        message, _is_new = services.receive(
-            channel=mailbox,
-            external_id=f"e-{number}",
-            conversation_id=talk,
-            sender=sender,
-            text="Hello",
-            sent_at=timezone.now(),
-        )
-        return message
-
+    # Known to the channel, or the second would wait for the first to make this row.
+    user = f"{mailbox.pk}:mail-7"
+    Identity.objects.create(contact=began.contact, kind="channel_user", value=user)
+    say = partial(receive, mailbox)
     at_once([partial(say, *pair) for pair in enumerate(talks)])
     assert Conversation.objects.count() == count
     assert Message.objects.filter(kind="inbound").count() == 2
