@@ -96,11 +96,20 @@ def test_a_refund_above_the_limit_requires_someone_elses_approval(
     sweep_actions()
     assert shop.ledger()["refunds"] == []
     assert "Someone else has to approve" in decide(as_alice, action, "approve")
-    assert "Above the agent’s limit of €10.00." in page(logged_in(sara))
+    assert 'data-count="1"' not in page(as_alice)
+    shown = page(logged_in(sara))
+    assert "Above the agent’s limit of €10.00." in shown
+    assert 'data-count="1"' in shown
     assert "Approved: Refund €15.00" in decide(logged_in(sara), action, "approve")
+    assert 'data-count="0"' in page(logged_in(sara))
     decide(logged_in(sara), action, "approve")
     work_off(shop, as_alice)
     assert state(action) == ActionState.SUCCEEDED
+    thread = as_alice.get(f"/inbox/conversations/{conversation.pk}/thread/").content.decode()
+    assert "Refund €15.00: approved" in thread
+    shown = panel(as_alice, conversation)
+    assert "waiting for approval" not in shown
+    assert "Refund €15.00: done" in shown
     assert [r["amount"] for r in shop.ledger()["refunds"]] == ["15.0"]
     assert action.approved_by == sara
 
