@@ -153,7 +153,7 @@ def _text(action: OrderAction) -> str:
     lines = [notices.sentence(action), action.why_approval]
     if action.expires_at:
         until = date_format(localtime(action.expires_at), "DATETIME_FORMAT")
-        lines.append(_("It lapses if it isn’t approved by %(until)s.") % {"until": until})
+        lines.append(_("It expires if it isn’t approved by %(until)s.") % {"until": until})
     lines += [
         address,
         _("You choose in your account menu, under Notifications, what you are told."),
