@@ -374,6 +374,28 @@ def test_a_worker_that_lost_its_lease_neither_reads_nor_sends(
     assert not found.maybe_applied
 
 
+@pytest.mark.parametrize("place", ["before its job is read", "while its job is read"])
+def test_a_worker_that_lost_its_lease_reads_no_further(
+    shop: Shop, seen: Seen, alice: User, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    shop.place(paid=True)
+    action = ask(seen(), cancel(), alice)
+    assert perform(action).state == ActionState.PENDING
+    reads: list[str] = []
+
+    def lose(said: Any = None) -> Any:
+        OrderAction.objects.update(fence=99)
+        return said
+
+    if place == "before its job is read":
+        monkeypatch.setattr(actions, "failpoint", lambda _: lose())
+    monkeypatch.setattr(orders, "read_snapshot", lambda _, gid: reads.append(gid))
+    with answering("OrderCancelJob", lose) as jobs:
+        found = perform(action)
+    assert (found.state, found.fence) == (ActionState.SENDING, 99)
+    assert (len(jobs), reads) == (1 if place == "while its job is read" else 0, [])
+
+
 def test_a_worker_that_lost_its_lease_writes_nothing(shop: Shop, seen: Seen, alice: User) -> None:
     shop.place(paid=True)
     action = ask(seen(), refund("5.00"), alice)
