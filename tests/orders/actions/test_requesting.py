@@ -175,6 +175,17 @@ def test_a_click_that_was_used_is_not_used_for_another_order_that_looks_the_same
     assert OrderAction.objects.get() == first
 
 
+def test_a_repeated_click_is_not_answered_at_another_orders_address(
+    token: Any, request_action: Request, store: Store, alice: User
+) -> None:
+    shown = token()
+    first = request_action(shown)
+    other = stored(replace(order(), gid="gid://shopify/Order/2", legacy_id=2), store)
+    again = {"token": shown, "by": alice}
+    assert services.earlier_action(**again, order_id=first.order_id) == first
+    assert refused(services.earlier_action, **again, order_id=other.pk) == "click_reused"
+
+
 def test_another_persons_click_of_the_same_name_is_another(
     token: Any, request_action: Request, bob: User, store: Store
 ) -> None:
@@ -239,6 +250,7 @@ def test_a_second_action_waits_for_the_first(
         (order(refunded="20.00"), "fully_refunded"),
         (order(paid="0"), "unpaid"),
         (order(is_refundable=False), "not_refundable"),
+        (shipped(parcel(display_status="DELIVERED", delivered_at=NOW)), "return_unanswered"),
     ],
 )
 def test_the_rules_of_a_refund_are_asked_again(
