@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gettext
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from inbox.outbox import status_text
 from orders.models import Store
 from tests.support.shop import Shop, fetch_dirty
 
+ROOT = Path(__file__).resolve().parents[2]
+APPS = ("core", "inbox", "orders", "shopify_sync")
 LOCALE = Path("inbox/locale")
 COUNTED_IN_WORDS = {"de": {0}, "ar": {0, 1, 2}}
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|%d")
@@ -50,6 +54,32 @@ def test_a_catalog_is_complete(language: str) -> None:
     text = source(language)
     assert "fuzzy" not in text
     assert untranslated(text) == []
+
+
+@pytest.mark.slow
+def test_every_marked_text_is_in_the_catalogs(tmp_path: Path) -> None:
+    """As the README's command collects them, from a copy: it writes files beside the sources."""
+    for name in (*APPS, "practice_store", "settings", "templates"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "manage.py", tmp_path)
+    (tmp_path / "templates" / "marked.html").write_text(
+        "{% load i18n %}{% translate 'Marked by the control' %}"
+    )
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    command = re.search(r"`manage\.py (makemessages [^`]*)`", readme)
+    assert command
+    subprocess.run(
+        [sys.executable, "manage.py", *shlex.split(command[1])], cwd=tmp_path, check=True
+    )
+    for language in ("de", "ar"):
+        po = tmp_path / "inbox" / "locale" / language / "LC_MESSAGES" / "django.po"
+        entries = po.read_text().split("\n\n")[1:]
+        # What resembles a text that is translated gets its translation, and is marked fuzzy.
+        new = [entry for entry in entries if "#, fuzzy" in entry or untranslated("\n\n" + entry)]
+        assert len(new) == 1, new
+        assert "Marked by the control" in new[0]
+        # Nor are texts kept that nothing shows any more.
+        assert len(entries) == len(source(language).split("\n\n")[1:]) + 1
 
 
 @pytest.mark.parametrize("language", ["de", "ar"])
