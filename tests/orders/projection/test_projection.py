@@ -115,3 +115,26 @@ def test_without_the_orders_lock_the_earlier_one_would_be(order: Order) -> None:
     with patch.object(sql, "lock", unlocked):
         race(order, patience_s=30)
     assert refundable(order) == (EARLIER, EARLIER)
+
+
+@pytest.mark.parametrize(
+    ("read_s_ago", "waits"),
+    [
+        pytest.param(None, False, id="never read"),
+        pytest.param(0.0, True, id="just read"),
+        pytest.param(0.9, True, id="within the second"),
+        pytest.param(1.0, False, id="a second ago"),
+        pytest.param(3600.0, False, id="long ago"),
+        pytest.param(-60.0, False, id="by a clock that was ahead"),
+    ],
+)
+def test_a_change_right_after_a_read_waits_for_the_others(
+    read_s_ago: float | None, waits: bool
+) -> None:
+    store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
+    pk = mark_dirty(store=store, gid="gid://shopify/Order/1", legacy_id=1, now=NOW)
+    at = None if read_s_ago is None else NOW - timedelta(seconds=read_s_ago)
+    Order.objects.filter(pk=pk).update(read_started_at=at)
+    mark_dirty(store=store, gid="gid://shopify/Order/1", legacy_id=1, now=NOW)
+    due = NOW + record.DEBOUNCE if waits else NOW
+    assert Order.objects.get(pk=pk).fetch_after == due
