@@ -8,9 +8,11 @@ from unittest import mock
 
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
 from core import queue
 from inbox.models import Conversation
+from orders.models import Order
 from settings.celery import SCHEDULE
 from tests.support.addresses import lists_of_the_admin
 
@@ -44,6 +46,11 @@ def _pages(client: Client, number: int) -> dict[str, Path]:
         "panel": _get(client, f"{conversation}orders/"),
         "contact": _get(client, f"/inbox/contacts/{newest.contact_id}/"),
         "decisions": _get(client, "/inbox/decisions/"),
+        "refunds_due": _get(client, "/inbox/decisions/refunds/"),
+        "order_list": _get(client, "/inbox/orders/"),
+        "order_list_held": _get(client, "/inbox/orders/?attention=held"),
+        "order_list_failed": _get(client, "/inbox/orders/?attention=failed"),
+        "order": _get(client, reverse("order:page", args=[Order.objects.latest("placed_at").pk])),
     }
 
 
