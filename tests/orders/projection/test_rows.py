@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.db.models import CharField, Model
 
-from orders.models import Customer, Order, OrderFulfillment, OrderTransaction
+from orders.models import Customer, Order, OrderFulfillment, OrderTracking, OrderTransaction, Store
 from orders.projection import columns as rows
-from orders.snapshot import CustomerSnapshot, encode
+from orders.snapshot import CustomerSnapshot, Tracking, encode
 from tests.support import snapshots
+from tests.support.orders import stored
 
 LONG = "ö" * 600
 
@@ -53,3 +56,13 @@ def test_values_that_are_new_to_us_fit_their_columns() -> None:
         assert too_long(OrderFulfillment, parcel) == []
     for payment in rows.transactions(1, order):
         assert too_long(OrderTransaction, payment) == []
+
+
+@pytest.mark.django_db
+def test_a_tracking_number_that_was_corrected_finds_the_order_no_more() -> None:
+    store = Store.objects.create(domain="demo.myshopify.com", currency="EUR")
+    for minute, numbers in enumerate((("JD014", "JD015"), ("JD015",), ())):
+        parcel = replace(snapshots.parcel(), tracking=tuple(Tracking(number=n) for n in numbers))
+        at = snapshots.NOW + timedelta(minutes=minute)
+        stored(snapshots.order(fulfillments=(parcel,), updated_at=at), store)
+        assert tuple(OrderTracking.objects.values_list("number", flat=True)) == numbers
