@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from core.dashboard import DESK
 from orders import (
@@ -22,12 +23,15 @@ from orders.admin.base import (
 )
 from orders.admin.policy_fields import FIELDS
 from orders.models import AuditKind, Policy, Store
+from orders.reports import policy_backtest
 
 if TYPE_CHECKING:
     from django import forms
 
     PolicyForm = forms.ModelForm[Policy]
 
+# The buttons that save nothing.
+_TRIES = frozenset({"_try", "_backtest"})
 # A longer table would no longer be a summary.
 _STORES_SHOWN = 20
 
@@ -144,9 +148,9 @@ class PolicyAdmin(DeskAdmin):
         change: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """For “Try it”, return a form that validates what was entered and is never saved."""
+        """For a try, return a form that validates what was entered and is never saved."""
         form = super().get_form(request, obj, change=change, **kwargs)
-        if request.method != "POST" or "_try" not in request.POST:
+        if request.method != "POST" or _TRIES.isdisjoint(request.POST):
             return form
 
         class TryoutForm(form):  # type: ignore[misc, valid-type]
@@ -161,10 +165,21 @@ class PolicyAdmin(DeskAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Add the tryout: its form, and the verdict on what was entered if “Try it” was pressed."""
-        if "_try" in request.POST:
+        """Add the tryouts: of one case, and on history; with their results if one was asked for."""
+        typed: Policy | None = getattr(request, "tried_policy", None)
+        if "_backtest" in request.POST:
             trial = policy_tryout.TrialForm(request.POST, user=request.user)
-            typed: Policy | None = getattr(request, "tried_policy", None)
+            context["backtest_days"] = policy_backtest.DAYS
+            context["backtest_at_most"] = policy_backtest.ACTIONS_AT_MOST
+            if typed is not None:
+                context["backtest"] = policy_backtest.backtest(
+                    typed,
+                    stores=DESK.limited(request.user, Store.objects.all()),
+                    now=timezone.now(),
+                )
+            context["title"] = "What would have happened if"
+        elif "_try" in request.POST:
+            trial = policy_tryout.TrialForm(request.POST, user=request.user)
             if typed is None:
                 context["verdict"] = policy_tryout.Verdict(
                     tone="critical",

@@ -53,10 +53,12 @@ def judge(
         return ALLOWED
     # The rule for cancellations also applies to those with a refund.
     canceling = ALLOWED if kind == ActionKind.REFUND else _judge_cancel(policy, has_note)
-    refusal = canceling.refusal or (amount and _amount_refusal(policy, amount, has_note))
-    if refusal:
+    if canceling.refusal:
+        return canceling
+    if amount is not None and (refusal := _amount_refusal(policy, amount, has_note)):
         return Ruling(refusal)
-    found = (_why_approval(policy, amount, spent) if amount else None) or canceling
+    above_limit = None if amount is None else _why_approval(policy, amount, spent)
+    found = above_limit or canceling
     currency = amount.currency if amount else currency
     why = () if facts is None else reasons(policy, facts, amount=amount, currency=currency)
     if not found.approvals and not why:
