@@ -151,6 +151,15 @@ def test_an_archive_that_ends_early_changes_nothing(
     assert restores.is_empty(connection)
 
 
+def test_what_stands_in_the_way_is_told(archive: Path, elsewhere: None) -> None:
+    """psql ends at its first error, while pg_restore still has much to say."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE FUNCTION orders_append_only() RETURNS int LANGUAGE sql RETURN 1")
+    with pytest.raises(CommandError, match=r"(?s)psql failed.*already exists"):
+        restore(archive)
+    assert restores.is_empty(connection)
+
+
 def test_a_backup_of_a_newer_version_is_refused(archive: Path, elsewhere: None) -> None:
     beside = Path(f"{archive}.json")
     said = json.loads(beside.read_text())
