@@ -63,6 +63,19 @@ def test_images_of_others_are_pinned_to_a_version(compose: dict[str, Any]) -> No
         assert re.search(r":[\d$]|:\$\{VERSION", service["image"]), service["image"]
 
 
+# Each Debian release's own PostgreSQL.
+POSTGRESQL_OF = {"bookworm": "15", "trixie": "17"}
+
+
+def test_the_image_can_back_up_the_compositions_database(compose: dict[str, Any]) -> None:
+    """pg_dump refuses a newer server, and an older server refuses what a newer pg_restore writes."""
+    image = (DEPLOY / "Containerfile").read_text()
+    (release,) = re.findall(r"^ARG BASE=\S+-(\w+)$", image, re.MULTILINE)
+    assert "postgresql-client " in image
+    version = compose["services"]["database"]["image"].partition(":")[2].partition("-")[0]
+    assert version == POSTGRESQL_OF[release]
+
+
 def test_the_health_check_asks_a_probe(compose: dict[str, Any]) -> None:
     (asked,) = re.findall(r":8000(/\w+)", str(compose["services"]["web"]["healthcheck"]))
     assert asked in probes.PATHS
