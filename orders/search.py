@@ -69,7 +69,9 @@ def _orders_of_parcel(words: str, among: OrderQuerySet) -> list[int]:
     key = tracking_key(words)
     if len(key) < _TRACKING_LEAST or not any(letter.isdigit() for letter in key):
         return []
-    rows = OrderTracking.objects.keyed(key).filter(order__in=among)
+    # SQLite would read every order for `order__in=among`.
+    theirs = among.filter(pk=OuterRef("order"))
+    rows = OrderTracking.objects.keyed(key).filter(Exists(theirs))
     return list(rows.values_list("order_id", flat=True)[:_NAMESAKES])
 
 

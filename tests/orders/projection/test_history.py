@@ -162,6 +162,7 @@ UNTOLD = {
     "billing_address": "not shown",
     "shipping_title": "not shown",
     "risk_level": "not shown",
+    "are_disputes_known": "the disputes are told",
     "fulfillment_orders": "the fulfillment's status is listed",
     "transactions": "the sums are told",
     "is_edited": "the items are told",
