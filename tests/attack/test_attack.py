@@ -55,12 +55,17 @@ def test_the_largest_body_of_the_attack_is_the_largest_that_is_taken() -> None:
     assert asgi.body_limit({"path": "/login/", "headers": [(b"cookie", b"a=b")]}) == asgi.MOST
 
 
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sleep")
+
+
 def test_a_worker_that_ends_is_noticed() -> None:
     """The control."""
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait; sleep 60"]) as parent:
         try:
-            server = None
-            while server is None or not server.first:
+            # Not before it runs its own program: in the middle of that it has no command line.
+            server = target.Server(0, parent)
+            while not server.first or not all(map(sleeps, server.first)):
                 server = target.Server(0, parent)
             assert server.lost() == 0
             subprocess.run(["kill", *map(str, server.first)], check=True)
