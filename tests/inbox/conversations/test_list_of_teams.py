@@ -106,6 +106,7 @@ def test_each_page_reads_the_index_of_each_team(
     for edge in ("", far_down(person)[0]):
         plan = plans(partial(page_of, person, edge), TABLE)[0]
         assert plan.count("inbox_list_team") == 2, plan
+        assert "Bitmap" not in plan, plan
         # U0 are the channels on their way to another team.
         assert not reads_the_table(plan.replace("SCAN U0", ""), TABLE), plan
         # A page far down begins at its edge in the index.
@@ -118,4 +119,4 @@ def test_each_page_reads_the_index_of_each_team(
         lambda teams, wanted: wanted(Conversation.objects.of_teams(teams)).values("pk"),
     )
     plan = plans(lambda: page_of(person), TABLE)[0]
-    assert plan.count("inbox_list_team") < 2, plan
+    assert plan.count("inbox_list_team") < 2 or "Bitmap" in plan, plan
