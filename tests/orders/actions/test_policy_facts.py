@@ -13,9 +13,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from orders import policies
-from orders.actions import eligibility
+from orders.actions import eligibility, worker_steps
+from orders.actions.progress import Settled
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy, Store
 from orders.policies.facts import CUSTOMER_DAYS, SenderLookup
 from orders.snapshot import CustomerSnapshot, Dispute
@@ -116,6 +118,12 @@ def test_what_is_under_way_counts_once_and_the_action_itself_does_not(
     assert facts(found, alice, besides=action).customer_refunds == 0
     OrderRefund.objects.filter(pk=booked.pk).update(action=None)
     assert facts(found, alice).customer_refunded == Decimal(10)
+    OrderRefund.objects.filter(pk=booked.pk).update(action=action)
+    claimed = worker_steps.claim(action_id=action.pk, now=timezone.now())
+    assert claimed is not None
+    assert worker_steps.settle(claimed, Settled(ActionState.SUCCEEDED), now=timezone.now())
+    assert facts(found, alice).customer_refunded == Decimal(5)
+    assert facts(found, alice, besides=action).customer_refunds == 0
 
 
 def test_a_condition_is_asked_when_confirming(
