@@ -66,3 +66,17 @@ def test_a_tracking_number_that_was_corrected_finds_the_order_no_more() -> None:
         at = snapshots.NOW + timedelta(minutes=minute)
         stored(snapshots.order(fulfillments=(parcel,), updated_at=at), store)
         assert tuple(OrderTracking.objects.values_list("number", flat=True)) == numbers
+
+
+@pytest.mark.django_db
+def test_payments_that_changed_or_came_after_a_read_are_written() -> None:
+    """Alone: the order's lines, parcels and refunds stay as they were."""
+    held = snapshots.payment(status="PENDING")
+    shown = snapshots.order(transactions=(held,))
+    stored(shown)
+    second = snapshots.payment(gid="payment-2")
+    now = (snapshots.payment(status="SUCCESS"), second)
+    at = shown.updated_at + timedelta(minutes=1)
+    stored(replace(shown, transactions=now, updated_at=at))
+    payments = OrderTransaction.objects.order_by("gid").values_list("gid", "status")
+    assert list(payments) == [("payment-1", "SUCCESS"), ("payment-2", "SUCCESS")]
