@@ -167,6 +167,11 @@ def test_a_step_is_sent_exactly_as_it_was_frozen(
     (_, first), (path, *_) = server.seen[0], server.paths
     assert path == "/admin/api/2026-07/graphql.json"
     assert first["query"] == "mutation Old { a }"
+    # The very bytes, so that a later release doesn't encode them otherwise.
+    sent = (
+        '{"query":"mutation Old { a }","variables":{"b":1,"a":"ü"},"operationName":"RefundCreate"}'
+    )
+    assert server.raw[0] == sent.encode()
     settings.SHOPIFY_API_VERSION = "2027-01"
     AdminClient(domain="demo.myshopify.com", token=Secret("t")).send(step)
     assert server.raw[0] == server.raw[1]

@@ -326,6 +326,24 @@ def test_the_budget_refills_at_shopifys_rate(monkeypatch: pytest.MonkeyPatch) ->
     assert budget.available == 500
 
 
+def test_a_budget_is_not_read_while_another_thread_updates_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here the other thread's update ends just before the lock is free."""
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    budget = Budget(available=1000.0, restore_rate=50.0, seen_at=1000.0)
+
+    class Lock:
+        def __enter__(self) -> None:
+            budget.available, budget.restore_rate = 0.0, 100.0
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    budget.lock = Lock()  # type: ignore[assignment]
+    assert budget.wait_s(500) == 5.0
+
+
 def test_a_throttled_answer_says_when_there_will_be_enough(answering: Any) -> None:
     error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
     status = {"maximumAvailable": 2000.0, "currentlyAvailable": 0.0, "restoreRate": 100.0}
