@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 from django.utils import timezone
 
+from core.encryption import Secret
 from orders.models import Store
 from practice_store.web import oauth
 from shopify_sync.api.errors import (
@@ -85,6 +86,15 @@ def test_an_expired_token_is_renewed_before_it_is_used(installed: Store, shop: S
     assert after.access_token != before.access_token
     assert after.previous_refresh_token == before.refresh_token
     assert asked(shop) == 2  # the installation's and this one
+
+
+def test_another_workers_token_is_not_used_once_it_expired(installed: Store, shop: Shop) -> None:
+    """Between the read of a token and Shopify's 401, others renewed it and it ended again."""
+    expire(shop)
+    row = ShopConnection.objects.get()
+    token = tokens.renew(row, used=Secret("shpat_the_one_before"))
+    assert token != row.access_token
+    assert asked(shop) == 2
 
 
 def test_a_token_that_ended_early_is_renewed_and_the_request_sent_again(
