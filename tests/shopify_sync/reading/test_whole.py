@@ -233,6 +233,42 @@ def test_a_list_that_may_not_be_read_on_is_incomplete(
     )
 
 
+def test_tracking_that_may_not_be_read_on_leaves_the_shipments_incomplete(
+    client: DirectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = client.place("10.00")
+    client.ship(order, 1, trackings=complete_order.TRACKING_READ + 1)
+    real = client.read
+
+    def read(document: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if document == "ParcelTracking":
+            raise Refused("MAX_COST_EXCEEDED")
+        return real(document, variables)
+
+    monkeypatch.setattr(client, "read", read)
+    assert client.snapshot(order).unread == ("fulfillments",)
+
+
+def test_edits_without_a_page_cursor_are_asked_for_once(
+    client: DirectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = client.place("10.00")
+    real = client.read
+    asked: list[dict[str, Any]] = []
+
+    def read(name: str, variables: dict[str, Any]) -> dict[str, Any]:
+        if name == "OrderEdits":
+            asked.append(variables)
+            return {"order": {"agreements": {"nodes": [], "pageInfo": {"hasNextPage": True}}}}
+        answer = real(name, variables)
+        answer["order"]["edited"] = True
+        return answer
+
+    monkeypatch.setattr(client, "read", read)
+    assert client.snapshot(order).unread == ()
+    assert asked == [{"id": order.id, "after": None}]
+
+
 @pytest.mark.parametrize(("parcels", "unread"), [(30, ()), (75, ("fulfillments",))])
 def test_what_costs_too_much_at_once_is_tried_with_fewer(
     client: DirectClient, monkeypatch: pytest.MonkeyPatch, parcels: int, unread: tuple[str, ...]
