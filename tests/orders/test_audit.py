@@ -301,8 +301,8 @@ def test_sealing_goes_on_where_working_memory_ends() -> None:
         assert audit.verify().sealed == 20_005
         sealed = AuditSeal.objects.values("entry_id")
         before = AuditEntry.objects.exclude(pk__in=sealed).order_by("pk")[:10]
-        [(_sql, plan)] = plans(lambda: list(before))
-        assert looks_through_a_list_for_each_row(plan), "the control: what was asked before"
+        control = before.explain()  # what was asked before; it would take minutes
+        assert looks_through_a_list_for_each_row(control), control
     finally:
         with connection.cursor() as cursor:
             cursor.execute("RESET work_mem")
