@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from inbox.decisions import customer
 from inbox.scopes import Scope, scope_of
 from orders import previews, services
 from orders.models import Customer, Order, Store
@@ -235,13 +236,9 @@ def _amount(text: str) -> Decimal | None:
 
 def _row(order: Any) -> Row:
     snapshot = order.snapshot
-    customer = snapshot.customer
     return Row(
         order=order,
-        customer=(customer.name if customer else "")
-        or order.email
-        or order.phone
-        or _("No customer"),
+        customer=customer.name(order),
         since=order.since if order.since.year > UNDATED.year else None,
         why=_why(order),
         progress=_progress(order),

@@ -23,6 +23,7 @@ from orders.admin.base import (
 )
 from orders.admin.policy_fields import FIELDS
 from orders.models import AuditKind, Policy, Store
+from orders.models.policies import CONDITIONS
 from orders.reports import policy_backtest
 
 if TYPE_CHECKING:
@@ -90,19 +91,7 @@ class PolicyAdmin(DeskAdmin):
         (
             "Needs approval whatever the amount",
             {
-                "fields": [
-                    "approval_disputed",
-                    "approval_unverified",
-                    "approval_days_after_delivery",
-                    "approval_reasons",
-                    "approval_products",
-                    "approval_order_tags",
-                    "approval_payment_methods",
-                    "customer_refunds_up_to",
-                    "customer_refund_count",
-                    "order_value_up_to",
-                    "new_agent_days",
-                ],
+                "fields": list(CONDITIONS),
                 "description": "Checked when an agent confirms, and again before anything is sent. "
                 "If something that a policy asks about isn't known, approval is needed.",
             },
