@@ -14,7 +14,7 @@ from django.db.models import Q
 from orders import rules
 from orders.models import ACTIVE_STATES, Order, OrderAction, OrderRefund, Policy
 from orders.snapshot import Fulfillment, OrderSnapshot
-from orders.statuses.badges import is_parcel_delivered, live_fulfillments
+from orders.statuses.badges import UNDELIVERED_WORDS, is_parcel_delivered, live_fulfillments
 
 CUSTOMER_DAYS: Final = 90
 # Says whether a verified address shows that an order's customer wrote; None: not known.
@@ -22,24 +22,6 @@ SenderLookup = Callable[[Order], bool | None]
 # Only the inbox knows who wrote. It appends its lookup when its app is ready.
 SENDER_LOOKUPS: Final[list[SenderLookup]] = []
 _PAYMENTS: Final = frozenset({"SALE", "CAPTURE", "AUTHORIZATION"})
-# The carrier reports that the parcel has not arrived yet.
-_UNDER_WAY: Final = frozenset(
-    {
-        "ATTEMPTED_DELIVERY",
-        "CARRIER_PICKED_UP",
-        "CONFIRMED",
-        "DELAYED",
-        "FAILURE",
-        "IN_TRANSIT",
-        "LABEL_PRINTED",
-        "LABEL_PURCHASED",
-        "LABEL_VOIDED",
-        "NOT_DELIVERED",
-        "OUT_FOR_DELIVERY",
-        "READY_FOR_PICKUP",
-        "SUBMITTED",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +147,7 @@ def _days_since_delivery(parcel: Fulfillment, after_days: int | None, now: datet
     if after_days is not None:
         # The store's setting for carriers that don't report; 0 until then.
         return _days_between(parcel.created_at + timedelta(days=after_days), now)
-    return 0 if parcel.display_status in _UNDER_WAY else None
+    return 0 if parcel.display_status in UNDELIVERED_WORDS else None
 
 
 def _days_between(then: datetime, now: datetime) -> int:

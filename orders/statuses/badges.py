@@ -156,6 +156,8 @@ _OUTRANKS_DATE: Final = frozenset(
 )
 # Statuses that only say "handed to the carrier": the order's own status says more.
 _HANDED_OVER: Final = frozenset({"FULFILLED", "MARKED_AS_FULFILLED", ""})
+# Statuses by which the carrier says that the parcel hasn't arrived yet.
+UNDELIVERED_WORDS: Final = frozenset(_PARCEL) - DELIVERED_WORDS - _HANDED_OVER - {"CANCELED"}
 
 
 def live_fulfillments(order: OrderSnapshot) -> tuple[Fulfillment, ...]:
