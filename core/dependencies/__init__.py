@@ -1,0 +1,1 @@
+"""What we install from others, and what is known against it."""
