@@ -166,7 +166,7 @@ def _finished(store: Store, snapshots: list[OrderSnapshot]) -> list[list[Tables]
 def _copied(batches: list[Tables]) -> float:
     from django.db import transaction
 
-    from core.sql import insert
+    from core.database.sql import insert
 
     start = time.perf_counter()
     for tables in batches:

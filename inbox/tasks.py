@@ -13,7 +13,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from core import queue, sweeps
+from core import queue
+from core.database import sweeps
 from inbox import outbox
 from inbox.accounts import mail, sessions, throttling
 from inbox.campaigns import (

@@ -296,7 +296,7 @@ def _wait(action: OrderAction, move: Waiting) -> None:
 def _retry_after_s(answer: NotDone) -> float:
     """Return how long Shopify asks us to wait, capped.
 
-    A time too far in the future would be taken for one that a wrong clock wrote (core.leases).
+    A time too far in the future would be taken for one that a wrong clock wrote (core.database.leases).
     """
     return min(max(answer.retry_after_s, 0.1), _BACKOFF_S[-1])
 

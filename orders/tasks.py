@@ -9,7 +9,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
-from core import sweeps
+from core.database import sweeps
 from core.failpoints import failpoint
 from orders import (
     audit,

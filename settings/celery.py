@@ -12,7 +12,7 @@ from core.server import broker_loss
 from settings import env
 
 # How far a scheduler's clock may differ from a worker's before the worker discards its messages as
-# expired. Matches the leases' tolerance for clock skew (core.leases).
+# expired. Matches the leases' tolerance for clock skew (core.database.leases).
 CLOCKS_DIFFER_S: Final = 15 * 60
 SCHEDULE: Final[dict[str, dict[str, object]]] = {
     "sweep actions": {"task": "orders.tasks.sweep_actions", "schedule": 5.0},

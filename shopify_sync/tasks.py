@@ -12,7 +12,8 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
-from core import leases, queue, sweeps
+from core import queue
+from core.database import leases, sweeps
 from orders import tasks as order_tasks
 from orders.models import Customer, Store
 from shopify_sync.models import Backfill, Comparison, WebhookEvent

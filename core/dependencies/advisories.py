@@ -22,7 +22,7 @@ from typing import Any, Final
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from core.sbom import packages
+from core.dependencies.sbom import packages
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 SNAPSHOT: Final = Path(__file__).with_name("advisories.json")

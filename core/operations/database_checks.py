@@ -17,7 +17,7 @@ from core.operations import backup_files, stored_secrets
 from core.operations.findings import Finding, ok, problem, warning
 
 _TIMEOUTS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-# Leases tolerate a quarter of an hour (core.leases); one-time codes half a minute.
+# Leases tolerate a quarter of an hour (core.database.leases); one-time codes half a minute.
 _CLOCK_WARNING: Final = timedelta(seconds=5)
 _CLOCK_PROBLEM: Final = timedelta(seconds=60)
 

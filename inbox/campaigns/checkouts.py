@@ -14,8 +14,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.db.models import Q
 
-from core import sweeps
-from core.leases import is_due
+from core.database import sweeps
+from core.database.leases import is_due
 from inbox.campaigns import marketing
 from inbox.models import CHECKOUT_TRIGGERS, Campaign
 from inbox.suppression import lateness

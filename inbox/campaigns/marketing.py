@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import queue
-from core.leases import is_due
+from core.database.leases import is_due
 from inbox import outbox
 from inbox.campaigns import (
     audience,

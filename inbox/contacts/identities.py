@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
-from core.sql import select
+from core.database.sql import select
 from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
 from inbox.scopes import EVERYTHING, Scope
 from orders.models import Customer, Order

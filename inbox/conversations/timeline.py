@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from core.keyset import rows_before
+from core.database.keyset import rows_before
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
 from inbox.models.conversations import conversation_id

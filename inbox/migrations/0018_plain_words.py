@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 import inbox.models.campaigns
 import inbox.models.frames
-from core.label_migrations import LabelsOnly
+from core.database.label_migrations import LabelsOnly
 
 
 class Migration(migrations.Migration):

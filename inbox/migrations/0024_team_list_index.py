@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from core.index_migrations import AddIndexWhileInUse
+from core.database.index_migrations import AddIndexWhileInUse
 
 
 class Migration(migrations.Migration):

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from core.index_migrations import without_lock_timeout
+from core.database.index_migrations import without_lock_timeout
 
 
 class AddUniqueWhileInUse(migrations.AddConstraint):

@@ -2,7 +2,7 @@
 
 from django.db import migrations
 
-from core.index_migrations import AddTrigramIndex, CreateTrigrams
+from core.database.index_migrations import AddTrigramIndex, CreateTrigrams
 
 
 class Migration(migrations.Migration):

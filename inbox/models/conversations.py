@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.keyset import rows_before
+from core.database.keyset import rows_before
 from inbox.models.channels import Channel
 from inbox.models.contacts import Contact
 from inbox.models.teams import Team

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from core.leases import is_due
+from core.database.leases import is_due
 from orders.models import OrderAction
 
 

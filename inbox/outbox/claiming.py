@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from core.leases import (
+from core.database.leases import (
     LONGEST_LEASE,
     is_due,
     is_free,

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from core.leases import is_free
+from core.database.leases import is_free
 from inbox import read_marks
 from inbox.channels.errors import NotSent
 from inbox.live import events

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet, TextChoices
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from core.keyset import rows_before
+from core.database.keyset import rows_before
 from orders.models import ActionState, OrderAction, Store
 from orders.models.orders import OrderQuerySet
 from orders.reports import refunds_due

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from core import sweeps
+from core.database import sweeps
 from orders import (
     audit,
     policies,

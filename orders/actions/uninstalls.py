@@ -15,7 +15,7 @@ from typing import Final
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from core import sweeps
+from core.database import sweeps
 from orders.actions.requests import locked
 from orders.actions.transitions import (
     move,

@@ -15,7 +15,8 @@ from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from core import queue, sweeps
+from core import queue
+from core.database import sweeps
 from orders.actions.eligibility import (
     Objection,
     objection_to,

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 import core.encryption
 import orders.models.stores
-from core.label_migrations import LabelsOnly
+from core.database.label_migrations import LabelsOnly
 
 
 class Migration(migrations.Migration):

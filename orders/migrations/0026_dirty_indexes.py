@@ -3,7 +3,7 @@
 from django.db import migrations, models
 from django.db.models import Q
 
-from core.index_migrations import AddIndexWhileInUse, RemoveIndexWhileInUse, fill
+from core.database.index_migrations import AddIndexWhileInUse, RemoveIndexWhileInUse, fill
 
 
 def mark(apps, schema_editor):

@@ -3,7 +3,7 @@
 import django.db.models.functions.text
 from django.db import migrations, models
 
-from core.index_migrations import (
+from core.database.index_migrations import (
     AddIndexWhileInUse,
     AddTrigramIndex,
     CreateTrigrams,

@@ -12,7 +12,7 @@ from typing import Final, Self
 from django.db import models
 from django.db.models import F, Q
 
-from core.leases import (
+from core.database.leases import (
     is_due,
     is_free,
 )

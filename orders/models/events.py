@@ -11,7 +11,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Substr
 from django.utils.translation import gettext_lazy as _
 
-from core.leases import is_due
+from core.database.leases import is_due
 from orders.models.actions import OrderAction
 from orders.models.orders import Order, OrderRefund, money_field
 from orders.money import Money

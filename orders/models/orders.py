@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Replace, Upper
 
-from core.leases import (
+from core.database.leases import (
     is_due,
     is_free,
 )

@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
-from core.sql import select
+from core.database.sql import select
 from orders.models import RedactedIdentity, RedactedKind, Store
 from orders.snapshot import CustomerDetails, OrderSnapshot
 

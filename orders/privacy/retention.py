@@ -21,8 +21,8 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from core import sweeps
-from core.keyset import rows_after
+from core.database import sweeps
+from core.database.keyset import rows_after
 from orders.models import (
     IS_NAMED,
     SENDABLE_STATES,

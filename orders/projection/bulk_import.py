@@ -14,7 +14,7 @@ from typing import Final
 from django.db.models import F
 from django.utils import timezone
 
-from core.sql import (
+from core.database.sql import (
     insert,
     upsert,
 )

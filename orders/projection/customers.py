@@ -16,7 +16,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from core.sql import select
+from core.database.sql import select
 from orders.models import Customer, Order, Store
 from orders.privacy import ledger
 from orders.projection import columns

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from core.sql import (
+from core.database.sql import (
     insert_few,
     select,
 )

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Greatest
 
-from core import sql
+from core.database import sql
 from core.failpoints import failpoint
 from orders.actions.settlement import settle_by_evidence
 from orders.models import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.sql import insert_few
+from core.database.sql import insert_few
 from orders.models import Order, OrderVersion
 from orders.models.versions import packed
 from orders.snapshot import OrderSnapshot

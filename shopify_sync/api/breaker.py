@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db.models import F
 
-from core.leases import LONGEST_LEASE
+from core.database.leases import LONGEST_LEASE
 from shopify_sync.models import ShopConnection
 
 OPENS_AT: Final = 5

@@ -3,7 +3,7 @@
 from django.db import migrations, models
 
 import core.encryption
-from core.label_migrations import LabelsOnly
+from core.database.label_migrations import LabelsOnly
 
 
 class Migration(migrations.Migration):

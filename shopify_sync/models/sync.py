@@ -8,7 +8,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
-from core.leases import is_due
+from core.database.leases import is_due
 from orders.models import Store
 
 

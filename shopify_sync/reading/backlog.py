@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from core import queue
-from core.leases import (
+from core.database.leases import (
     first_due,
     is_free,
     stores_with,

@@ -15,8 +15,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.utils import timezone
 
+from core.database.leases import first_due
 from core.json_types import JsonObject
-from core.leases import first_due
 from orders.models import Customer, Store
 from orders.services import mark_customer_dirty, note_merge, record_customer
 from shopify_sync import mapping

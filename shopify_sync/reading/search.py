@@ -12,7 +12,7 @@ from typing import Final
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
-from core import sweeps
+from core.database import sweeps
 from core.json_types import JsonObject
 from orders.models import Order, Store
 from orders.services import mark_customer_dirty, mark_dirty

@@ -22,12 +22,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from core import http
+from core.database.leases import is_free
 from core.encryption import (
     Secret,
     UndecryptableSecret,
 )
 from core.json_types import JsonObject
-from core.leases import is_free
 from shopify_sync.api.errors import (
     NeedsAdmin,
     Unreachable,

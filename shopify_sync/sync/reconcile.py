@@ -13,8 +13,8 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from core.database.leases import is_free
 from core.json_types import JsonObject
-from core.leases import is_free
 from orders.models import Order, Store
 from orders.services import mark_dirty
 from shopify_sync.api.client import AdminClient

@@ -14,7 +14,8 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from core import queue, sweeps
+from core import queue
+from core.database import sweeps
 from orders.services import mark_many_dirty
 from shopify_sync.models import EventState, WebhookEvent
 from shopify_sync.reading import backlog, orders

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.test.utils import CaptureQueriesContext
 
-from core.index_migrations import AddIndexWhileInUse, RemoveIndexWhileInUse
+from core.database.index_migrations import AddIndexWhileInUse, RemoveIndexWhileInUse
 from orders import audit
 from orders.models import AuditEntry, AuditKind
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState, ProjectState
 
-from core.label_migrations import LabelsOnly
+from core.database.label_migrations import LabelsOnly
 
 
 def changes() -> list[Operation]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core import sbom
+from core.dependencies import sbom
 
 REQUIREMENTS = (sbom.ROOT / "requirements.txt").read_text()
 

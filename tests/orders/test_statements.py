@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import transaction
 
-from core import sql
+from core.database import sql
 from orders.models import Customer, Order, OrderTransaction, Store
 
 pytestmark = pytest.mark.django_db

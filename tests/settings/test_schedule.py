@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from core import queue
-from core.leases import LONGEST_LEASE
+from core.database.leases import LONGEST_LEASE
 from inbox import outbox
 from inbox import tasks as inbox_tasks
 from orders import tasks as order_tasks

@@ -11,7 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from core import queue, sweeps
+from core import queue
+from core.database import sweeps
 from inbox import outbox
 from inbox import tasks as inbox_tasks
 from inbox.models import CampaignMessage, Message

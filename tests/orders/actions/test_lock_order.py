@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from core import sql
+from core.database import sql
 from orders import privacy, services
 from orders.models import (
     ActionState,

@@ -17,7 +17,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from core.sql import insert
+from core.database.sql import insert
 from orders import audit
 from orders.audit import links, restores, sealing, verification
 from orders.models import AuditEntry, AuditKind, AuditScan, AuditSeal

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
-from core import sql
+from core.database import sql
 from orders.models import Customer, Order, Store
 from tests.support.database import without_triggers
 

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, models
 from django.utils import timezone
 
-from core import sql
+from core.database import sql
 from orders.models import Order, Store
 from orders.projection import record
 from orders.services import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from core.leases import (
+from core.database.leases import (
     LONGEST_LEASE,
     LONGEST_WAIT,
     is_due,

@@ -1,6 +1,6 @@
 """A bill of materials (CycloneDX 1.6) of what a release installs, and a check of its licenses.
 
-    python -m core.sbom [FILE]
+    python -m core.dependencies.sbom [FILE]
 
 Reads requirements.txt, which pins every package with its hashes and says who needs it, and the
 licenses of what is installed. The same release gives the same bytes. Exits with 1 if a package is
@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 # Licenses under which the product may be used and shipped beside MIT-licensed code. LGPL: psycopg
 # is used as it is and can be replaced; MPL: certifi's and fido2's files stay as they are.
 ALLOWED: Final = frozenset(
@@ -115,7 +115,7 @@ def license_of(package: Package) -> str:
     if unknown and not (" OR " in expression and len(unknown) < expression.count(" OR ") + 1):
         raise Refused(
             f"{package.name} {package.version} has the license {expression or '(none)'!r}, which "
-            "is not in core/sbom.py. Look at it, then add it there or replace the package."
+            "is not in core/dependencies/sbom.py. Look at it, then add it there or replace it."
         )
     return expression
 
