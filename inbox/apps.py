@@ -20,12 +20,8 @@ class InboxConfig(AppConfig):
             personal_data,
             receivers,
         )
-        from inbox.accounts import (  # noqa: F401
-            admin,
-            audit,
-            default_roles,
-            factors,
-        )
+        from inbox.accounts import admin, audit, default_roles  # noqa: F401
+        from inbox.accounts.login import factors
         from orders import policies
         from orders.actions import added_rules
 

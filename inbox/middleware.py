@@ -17,8 +17,9 @@ from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from inbox import fragment_requests
-from inbox.accounts import doors, factors, sessions
+from inbox.accounts import doors
 from inbox.accounts.doors import Door
+from inbox.accounts.login import factors, sessions
 from inbox.live import events
 from inbox.views import log_in
 

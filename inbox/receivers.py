@@ -24,7 +24,8 @@ from django.utils import timezone
 
 from core import queue
 from inbox import api_tokens
-from inbox.accounts import notices, sessions, throttling
+from inbox.accounts import notices
+from inbox.accounts.login import sessions, throttling
 from inbox.campaigns import (
     late_tracking,
     marketing,

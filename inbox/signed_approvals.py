@@ -22,7 +22,7 @@ from fido2.webauthn import (
     UserVerificationRequirement,
 )
 
-from inbox.accounts import passkeys
+from inbox.accounts.login import passkeys
 from orders import services
 from orders.audit.signatures import Signed
 from orders.models import OrderAction

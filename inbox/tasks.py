@@ -16,7 +16,8 @@ from django.utils import timezone
 from core import queue
 from core.database import sweeps
 from inbox import outbox
-from inbox.accounts import mail, sessions, throttling
+from inbox.accounts import mail
+from inbox.accounts.login import sessions, throttling
 from inbox.campaigns import (
     checkouts,
     marketing,

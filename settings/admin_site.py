@@ -26,7 +26,8 @@ from core.dashboard import (
     DESK,
     Tile,
 )
-from inbox.accounts import reauthentication, roles
+from inbox.accounts import roles
+from inbox.accounts.login import reauthentication
 from inbox.scopes import admin_scope
 from orders.models import Store
 from orders.reports import money_page

@@ -82,11 +82,11 @@ LOGOUT_REDIRECT_URL = "login"
 # Signing in (docs/signing-in.md). allauth has the flows; inbox.accounts has the rules.
 AUTHENTICATION_BACKENDS = ["inbox.accounts.adapter.UsernameOrEmail"]
 ACCOUNT_ADAPTER = "inbox.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"reset_password": "inbox.accounts.passwords.ResetByEmail"}
-ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "inbox.accounts.links.LinkTokens"  # noqa: S105  a class
+ACCOUNT_FORMS = {"reset_password": "inbox.accounts.login.passwords.ResetByEmail"}
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "inbox.accounts.login.links.LinkTokens"  # noqa: S105  a class
 ACCOUNT_PASSWORD_MIN_LENGTH = 12
 # An office shares one address. Passwords at the login have a throttle of their own
-# (inbox.accounts.throttling); this one is for codes and for proving again who one is.
+# (inbox.accounts.login.throttling); this one is for codes and for proving again who one is.
 ACCOUNT_RATE_LIMITS = {
     "login_failed": "60/m/ip,10/300s/key",
     # A stranger who uses these up has had links sent to the account's owner, who can use them.
@@ -103,7 +103,7 @@ USERSESSIONS_ADAPTER = "inbox.accounts.adapter.SessionsAdapter"
 # A provider of identities, such as Keycloak, Okta or Google Workspace. Empty: none.
 OIDC_ISSUER = env.text("OIDC_ISSUER", "").rstrip("/")
 OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
-SOCIALACCOUNT_ADAPTER = "inbox.accounts.single_sign_on.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "inbox.accounts.login.single_sign_on.SocialAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False
 # A link, not a form: the CSP lets forms send people nowhere else.
 SOCIALACCOUNT_LOGIN_ON_GET = True
@@ -159,9 +159,9 @@ AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [
     {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
     {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
-    {"NAME": "inbox.accounts.passwords.GuessablePasswordValidator"},
+    {"NAME": "inbox.accounts.login.passwords.GuessablePasswordValidator"},
 ]
-# Of a link that sets a first password; a reset's is shorter (inbox.accounts.links).
+# Of a link that sets a first password; a reset's is shorter (inbox.accounts.login.links).
 PASSWORD_RESET_TIMEOUT = 3 * 86400
 
 LANGUAGE_CODE = "en"
@@ -238,7 +238,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 # A session ends after this long without activity, and in any case after SESSION_MAX_HOURS
-# (inbox.accounts.sessions).
+# (inbox.accounts.login.sessions).
 SESSION_COOKIE_AGE = env.whole("SESSION_IDLE_HOURS", 8, least=1) * 3600
 SESSION_LONGEST_S = env.whole("SESSION_MAX_HOURS", 24, least=1) * 3600
 SESSION_SAVE_EVERY_REQUEST = False

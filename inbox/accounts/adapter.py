@@ -23,8 +23,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from core import encryption
 from core.request_origin import client_ip
-from inbox.accounts import factors, links, mail, names, reauthentication
-from inbox.accounts import sessions as ours
+from inbox.accounts import mail
+from inbox.accounts.login import factors, links, names, reauthentication
+from inbox.accounts.login import sessions as ours
 
 NAME: Final = "Agent Inbox"
 # Said by the page that follows anyway.

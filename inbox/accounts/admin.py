@@ -26,7 +26,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from inbox.accounts import factors, grants, notices, roles, sessions, single_sign_on
+from inbox.accounts import grants, notices, roles
+from inbox.accounts.login import factors, sessions, single_sign_on
 from inbox.accounts.models import FailedLogIn, RoleGrant
 from orders.admin.base import DeskAdmin, ReadOnlyAdmin
 from orders.errors import Refusal

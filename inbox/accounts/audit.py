@@ -2,7 +2,7 @@
 they come through.
 
 The person responsible is the one whose request it is; a command in a terminal is recorded with the
-operating system's user. Failed logins are counted elsewhere (inbox.accounts.throttling): anyone can
+operating system's user. Failed logins are counted elsewhere (inbox.accounts.login.throttling): anyone can
 cause as many as they like, and the log only grows.
 """
 
@@ -20,7 +20,7 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django.dispatch import receiver
 
 from core.request_origin import current_origin
-from inbox.accounts import passkeys
+from inbox.accounts.login import passkeys
 from orders import audit
 from orders.models import AuditKind
 

@@ -14,7 +14,8 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from inbox.accounts import notices, roles, sessions
+from inbox.accounts import notices, roles
+from inbox.accounts.login import sessions
 from inbox.accounts.models import GrantState, RoleGrant
 from orders import audit
 from orders.errors import Refusal

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 
 class FailedLogIn(models.Model):
-    """Wrong passwords for one name from one place within one hour (inbox.accounts.throttling).
+    """Wrong passwords for one name from one place within one hour (inbox.accounts.login.throttling).
 
     A counter, so that guessing makes it grow and not the table.
     """

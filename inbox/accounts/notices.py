@@ -10,7 +10,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from core.request_origin import current_origin
-from inbox.accounts import links, mail
+from inbox.accounts import mail
+from inbox.accounts.login import links
 
 
 def invite(user: User) -> bool:

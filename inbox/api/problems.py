@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as default_handler
 
-from inbox.accounts import reauthentication
+from inbox.accounts.login import reauthentication
 from inbox.api import parsers
 from orders.errors import Refusal
 

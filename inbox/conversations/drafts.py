@@ -89,7 +89,7 @@ def save(*, conversation: Conversation, by: User, words: Words, follows: Collect
 
 
 def put(*, conversation: Conversation, by: User, mode: str, text: str, client_id: UUID) -> None:
-    """Save as a draft what was submitted but could not be sent (inbox.accounts.sessions).
+    """Save as a draft what was submitted but could not be sent (inbox.accounts.login.sessions).
 
     Text from another composer is kept in front of it, and the result is a note if either was one:
     what was meant for the team must not become a reply. Opens its own transaction.

@@ -18,7 +18,8 @@ from django.db import connection
 from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
 
-from inbox.accounts import factors, roles
+from inbox.accounts import roles
+from inbox.accounts.login import factors
 from inbox.live import events, owners
 from inbox.live.events import Event, FrameStream
 from inbox.scopes import NOTHING, Scope, scope_of

@@ -18,7 +18,7 @@ from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
-from inbox.accounts import factors, reauthentication, throttling
+from inbox.accounts.login import factors, reauthentication, throttling
 from inbox.views import log_in
 
 

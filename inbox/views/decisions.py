@@ -20,7 +20,7 @@ from inbox import (
     fragment_requests,
     signed_approvals,
 )
-from inbox.accounts import passkeys, reauthentication
+from inbox.accounts.login import passkeys, reauthentication
 from inbox.decisions import approvals, due, uncertain
 from inbox.scopes import scope_of
 from orders import services

@@ -30,7 +30,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from inbox import access, fragment_requests
-from inbox.accounts import notices, sessions, single_sign_on, throttling
+from inbox.accounts import notices
+from inbox.accounts.login import sessions, single_sign_on, throttling
 from inbox.conversations import drafts
 from inbox.models import DraftMode
 from orders.panels.filters import uuid

@@ -13,7 +13,7 @@ from allauth.socialaccount.providers.oauth2.views import (
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
 
-from inbox.accounts.single_sign_on import ProviderAdapter
+from inbox.accounts.login.single_sign_on import ProviderAdapter
 
 
 @login_not_required

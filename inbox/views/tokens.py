@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inbox import access, api_tokens
-from inbox.accounts import reauthentication
+from inbox.accounts.login import reauthentication
 from inbox.accounts.roles import Agent
 from inbox.models import ApiToken, TokenScope
 from inbox.scopes import scope_of

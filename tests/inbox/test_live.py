@@ -20,7 +20,7 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from inbox.accounts import sessions
+from inbox.accounts.login import sessions
 from inbox.live import (
     access,
 )

@@ -132,7 +132,7 @@ def test_log_ins_are_written_with_their_request(alice: User) -> None:
     )
     client.post("/inbox/logout/")
     assert answer["X-Request-ID"] == "r-1"
-    # A single wrong password is counted elsewhere (inbox.accounts.throttling).
+    # A single wrong password is counted elsewhere (inbox.accounts.login.throttling).
     kinds = [AuditKind.LOG_IN, AuditKind.LOG_OUT]
     found = AuditEntry.objects.filter(kind__in=kinds).order_by("pk")
     assert list(found.values_list("kind", flat=True)) == kinds

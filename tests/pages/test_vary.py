@@ -136,7 +136,7 @@ ELSEWHERE: Final = {
     ("core/request_origin.py", "X-Forwarded-For"),
     ("core/observability/metrics.py", "*"),
     # Those of its own requests to the provider.
-    ("inbox/accounts/single_sign_on.py", "*"),
+    ("inbox/accounts/login/single_sign_on.py", "*"),
     # Named in an email, not in the response.
     ("inbox/views/log_in.py", "User-Agent"),
     ("shopify_sync/webhooks/view.py", "*"),

@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from inbox.accounts import grants, links, roles
+from inbox.accounts import grants, roles
+from inbox.accounts.login import links
 
 
 class Command(BaseCommand):

@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from inbox.accounts import notices, sessions
+from inbox.accounts import notices
+from inbox.accounts.login import sessions
 from orders import audit
 from orders.models import AuditKind
 

@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox.accounts import throttling
+from inbox.accounts.login import throttling
 
 NAME = "inbox_failed_login_once"
 KEY = ("inbox", "0028_failed_login_index")

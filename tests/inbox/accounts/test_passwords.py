@@ -16,8 +16,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from inbox.accounts import throttling
-from inbox.accounts.passwords import ResetByEmail
+from inbox.accounts.login import throttling
+from inbox.accounts.login.passwords import ResetByEmail
 from tests.conftest import logged_in
 from tests.support.signing_in import log_in
 

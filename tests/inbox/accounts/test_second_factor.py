@@ -18,7 +18,8 @@ from django.test import Client
 from django.utils import timezone
 
 from core import encryption
-from inbox.accounts import factors, roles
+from inbox.accounts import roles
+from inbox.accounts.login import factors
 from inbox.accounts.models import FailedLogIn
 from inbox.live import access
 from tests.conftest import logged_in

@@ -13,7 +13,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox.accounts import single_sign_on
+from inbox.accounts.login import single_sign_on
 from orders.models import AuditEntry
 from tests.conftest import logged_in
 from tests.support.oidc import Provider, settings_for

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from inbox.accounts import throttling
+from inbox.accounts.login import throttling
 from inbox.accounts.models import FailedLogIn
 from orders.models import AuditEntry, AuditKind
 from tests.support.signing_in import log_in

@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from inbox.accounts import factors
+from inbox.accounts.login import factors
 
 _FIRST_FACTORS: Final = frozenset({"password", "socialaccount", "mfa"})
 

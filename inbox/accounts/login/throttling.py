@@ -30,7 +30,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.crypto import salted_hmac
 
 from core.request_origin import client_ip
-from inbox.accounts import names
+from inbox.accounts.login import names
 from inbox.accounts.models import FailedLogIn
 from orders import audit
 from orders.models import AuditKind
