@@ -21,7 +21,7 @@ from inbox.accounts import doors
 from inbox.accounts.doors import Door
 from inbox.accounts.login import factors, sessions
 from inbox.live import events
-from inbox.views import log_in
+from inbox.views.accounts import log_in
 
 logger = logging.getLogger(__name__)
 

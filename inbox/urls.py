@@ -13,23 +13,20 @@ from inbox.api import endpoint
 from inbox.api import orders as order_api
 from inbox.panel import decorators
 from inbox.views import (
-    account,
     contacts,
     conversations,
     decisions,
     delivery,
     drafts,
     frames,
-    history,
-    log_in,
     notices,
-    order_pages,
-    orders,
-    single_sign_on,
-    tokens,
     unsubscribing,
     writing,
 )
+from inbox.views.accounts import api_tokens, log_in, single_sign_on
+from inbox.views.accounts import pages as account_pages
+from inbox.views.orders import dialogs, history
+from inbox.views.orders import page as order_page
 
 
 def dialog_pages(order: str, action: str, wrap: decorators.Decorator) -> list[URLPattern]:
@@ -39,15 +36,15 @@ def dialog_pages(order: str, action: str, wrap: decorators.Decorator) -> list[UR
     place (inbox.panel.decorators).
     """
     return [
-        path(f"{order}cancel/", wrap(orders.cancel), name="order_cancel"),
-        path(f"{order}refund/", wrap(orders.refund), name="order_refund"),
-        path(f"{order}suggestion/", wrap(orders.suggestion), name="order_suggestion"),
-        path(f"{order}confirm/", wrap(orders.confirm), name="order_confirm"),
+        path(f"{order}cancel/", wrap(dialogs.cancel), name="order_cancel"),
+        path(f"{order}refund/", wrap(dialogs.refund), name="order_refund"),
+        path(f"{order}suggestion/", wrap(dialogs.suggestion), name="order_suggestion"),
+        path(f"{order}confirm/", wrap(dialogs.confirm), name="order_confirm"),
         path(f"{order}history/", wrap(history.order_history), name="order_history"),
-        path(action, wrap(orders.action), name="order_action"),
-        path(f"{action}withdraw/", wrap(orders.withdraw), name="action_withdraw"),
-        path(f"{action}again/", wrap(orders.again), name="action_again"),
-        path(f"{action}check/", wrap(orders.check), name="action_check"),
+        path(action, wrap(dialogs.action), name="order_action"),
+        path(f"{action}withdraw/", wrap(dialogs.withdraw), name="action_withdraw"),
+        path(f"{action}again/", wrap(dialogs.again), name="action_again"),
+        path(f"{action}check/", wrap(dialogs.check), name="action_check"),
     ]
 
 
@@ -55,9 +52,9 @@ def panel_pages(prefix: str, wrap: decorators.Decorator) -> list[URLPattern]:
     """Return the URLs of the panel with a person's orders, the same for every place it is shown in."""
     order = f"{prefix}orders/<int:order_id>/"
     return [
-        path(f"{prefix}orders/", wrap(orders.panel), name="orders"),
-        path(f"{prefix}orders/refresh/", wrap(orders.refresh), name="orders_refresh"),
-        path(order, wrap(orders.card), name="order_card"),
+        path(f"{prefix}orders/", wrap(dialogs.panel), name="orders"),
+        path(f"{prefix}orders/refresh/", wrap(dialogs.refresh), name="orders_refresh"),
+        path(order, wrap(dialogs.card), name="order_card"),
         *dialog_pages(order, f"{prefix}actions/<int:action_id>/", wrap),
     ]
 
@@ -116,15 +113,15 @@ pages = [
     path("decisions/refunds/keep/", decisions.keep_several, name="keep_several"),
     path("decisions/waiting/", notices.waiting, name="waiting"),
     path("notices/", notices.page, name="notices"),
-    path("tokens/", tokens.page, name="tokens"),
-    path("tokens/<int:token_id>/revoke/", tokens.revoke, name="token_revoke"),
+    path("tokens/", api_tokens.page, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", api_tokens.revoke, name="token_revoke"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
 ]
 
 order = [
-    path("<int:order_id>/", decorators.on_order_page(order_pages.page), name="page"),
-    path("<int:order_id>/refresh/", decorators.on_order_page(order_pages.refresh), name="refresh"),
-    path("<int:order_id>/start/", decorators.on_order_page(order_pages.start), name="start"),
+    path("<int:order_id>/", decorators.on_order_page(order_page.page), name="page"),
+    path("<int:order_id>/refresh/", decorators.on_order_page(order_page.refresh), name="refresh"),
+    path("<int:order_id>/start/", decorators.on_order_page(order_page.start), name="start"),
     *dialog_pages("<int:order_id>/", "actions/<int:action_id>/", decorators.on_order_page),
 ]
 
@@ -138,7 +135,9 @@ frame = [
 ]
 
 window = [
-    path("orders/<int:order_id>/review/", decorators.in_window(orders.review), name="order_review"),
+    path(
+        "orders/<int:order_id>/review/", decorators.in_window(dialogs.review), name="order_review"
+    ),
     *panel_pages("", decorators.in_window),
 ]
 
@@ -157,8 +156,8 @@ api = [
 
 # Only these of django-allauth's views, under the names it looks them up by: no sign-up, no emails.
 signing_in = [
-    path("", account.SigningIn.as_view(), name="mfa_index"),
-    path("step/", account.SecondStep.as_view(), name="mfa_authenticate"),
+    path("", account_pages.SigningIn.as_view(), name="mfa_index"),
+    path("step/", account_pages.SecondStep.as_view(), name="mfa_authenticate"),
     path("confirm/", allauth_account.reauthenticate, name="account_reauthenticate"),
     path("confirm/code/", allauth_mfa.reauthenticate, name="mfa_reauthenticate"),
     path("confirm/passkey/", webauthn.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
@@ -180,10 +179,10 @@ signing_in = [
     ),
     re_path(
         r"^reset/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[0-9A-Za-z-]{1,80})/$",
-        account.SetPassword.as_view(),
+        account_pages.SetPassword.as_view(),
         name="account_reset_password_from_key",
     ),
-    path("sessions/", account.Sessions.as_view(), name="usersessions_list"),
+    path("sessions/", account_pages.Sessions.as_view(), name="usersessions_list"),
 ]
 
 urlpatterns = [
@@ -200,7 +199,7 @@ urlpatterns = [
     ),
     path("login/sso/failed/", social.login_error, name="socialaccount_login_error"),
     path("login/sso/canceled/", social.login_cancelled, name="socialaccount_login_cancelled"),
-    path("login/passkey/", account.PasskeyLogIn.as_view(), name="mfa_login_webauthn"),
+    path("login/passkey/", account_pages.PasskeyLogIn.as_view(), name="mfa_login_webauthn"),
     path("account/", include(signing_in)),
     path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),

@@ -138,7 +138,7 @@ ELSEWHERE: Final = {
     # Those of its own requests to the provider.
     ("inbox/accounts/login/single_sign_on.py", "*"),
     # Named in an email, not in the response.
-    ("inbox/views/log_in.py", "User-Agent"),
+    ("inbox/views/accounts/log_in.py", "User-Agent"),
     ("shopify_sync/webhooks/view.py", "*"),
 }
 

@@ -37,7 +37,7 @@ from inbox.admin.channels import ChannelForm
 from inbox.channels import api
 from inbox.channels.errors import NotSent
 from inbox.models import Channel
-from inbox.views.log_in import LogIn
+from inbox.views.accounts.log_in import LogIn
 from orders.models import Store
 from shopify_sync.api.errors import NeedsAdmin, Unreachable
 from shopify_sync.setup import connect, oauth

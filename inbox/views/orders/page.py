@@ -1,4 +1,4 @@
-"""An order on a page of its own. Its dialogs are those of inbox.views.orders."""
+"""An order on a page of its own. Its dialogs are those of inbox.views.orders.dialogs."""
 
 from __future__ import annotations
 

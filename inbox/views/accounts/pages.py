@@ -19,7 +19,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 
 from inbox.accounts.login import factors, reauthentication, throttling
-from inbox.views import log_in
+from inbox.views.accounts import log_in
 
 
 @method_decorator(login_not_required, name="dispatch")
