@@ -25,7 +25,7 @@ from inbox.views import (
 )
 from inbox.views.accounts import api_tokens, log_in, single_sign_on
 from inbox.views.accounts import pages as account_pages
-from inbox.views.orders import dialogs, history
+from inbox.views.orders import actions, confirming, dialogs, history, panel
 from inbox.views.orders import page as order_page
 
 
@@ -39,12 +39,12 @@ def dialog_pages(order: str, action: str, wrap: decorators.Decorator) -> list[UR
         path(f"{order}cancel/", wrap(dialogs.cancel), name="order_cancel"),
         path(f"{order}refund/", wrap(dialogs.refund), name="order_refund"),
         path(f"{order}suggestion/", wrap(dialogs.suggestion), name="order_suggestion"),
-        path(f"{order}confirm/", wrap(dialogs.confirm), name="order_confirm"),
+        path(f"{order}confirm/", wrap(confirming.confirm), name="order_confirm"),
         path(f"{order}history/", wrap(history.order_history), name="order_history"),
-        path(action, wrap(dialogs.action), name="order_action"),
-        path(f"{action}withdraw/", wrap(dialogs.withdraw), name="action_withdraw"),
-        path(f"{action}again/", wrap(dialogs.again), name="action_again"),
-        path(f"{action}check/", wrap(dialogs.check), name="action_check"),
+        path(action, wrap(actions.action), name="order_action"),
+        path(f"{action}withdraw/", wrap(actions.withdraw), name="action_withdraw"),
+        path(f"{action}again/", wrap(actions.again), name="action_again"),
+        path(f"{action}check/", wrap(actions.check), name="action_check"),
     ]
 
 
@@ -52,9 +52,9 @@ def panel_pages(prefix: str, wrap: decorators.Decorator) -> list[URLPattern]:
     """Return the URLs of the panel with a person's orders, the same for every place it is shown in."""
     order = f"{prefix}orders/<int:order_id>/"
     return [
-        path(f"{prefix}orders/", wrap(dialogs.panel), name="orders"),
-        path(f"{prefix}orders/refresh/", wrap(dialogs.refresh), name="orders_refresh"),
-        path(order, wrap(dialogs.card), name="order_card"),
+        path(f"{prefix}orders/", wrap(panel.panel), name="orders"),
+        path(f"{prefix}orders/refresh/", wrap(panel.refresh), name="orders_refresh"),
+        path(order, wrap(panel.card), name="order_card"),
         *dialog_pages(order, f"{prefix}actions/<int:action_id>/", wrap),
     ]
 
@@ -136,7 +136,9 @@ frame = [
 
 window = [
     path(
-        "orders/<int:order_id>/review/", decorators.in_window(dialogs.review), name="order_review"
+        "orders/<int:order_id>/review/",
+        decorators.in_window(confirming.review),
+        name="order_review",
     ),
     *panel_pages("", decorators.in_window),
 ]

@@ -1,4 +1,4 @@
-"""An order on a page of its own. Its dialogs are those of inbox.views.orders.dialogs."""
+"""An order on a page of its own. Its dialogs are those of the panel."""
 
 from __future__ import annotations
 

@@ -582,7 +582,7 @@ def test_without_the_servers_own_check_the_frame_would_confirm(
     )
     assert window
     token = token_in(unescape(logged_in(alice).get(window[1]).content.decode()))
-    with patch("inbox.views.orders.dialogs._window_refusal", lambda *_: None):
+    with patch("inbox.views.orders.confirming._window_refusal", lambda *_: None):
         assert framed.post(f"orders/{order.pk}/confirm/", {"token": token}).status_code == 200
     assert OrderAction.objects.exists()
 
