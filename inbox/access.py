@@ -14,10 +14,10 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework.request import Request
 
-from inbox import customer_views
 from inbox.accounts import roles
 from inbox.accounts.roles import Agent
 from inbox.contacts import (
+    customer_views,
     identities,
     matching,
 )

@@ -12,16 +12,10 @@ class InboxConfig(AppConfig):
         # data, dashboard tiles and limits of the admin. accounts.admin replaces Django's own pages of
         # users and groups.
         from core import encryption
-        from inbox import (  # noqa: F401
-            access,
-            admin_limits,
-            checks,
-            dashboard,
-            personal_data,
-            receivers,
-        )
+        from inbox import access, checks, dashboard, personal_data, receivers  # noqa: F401
         from inbox.accounts import admin, audit, default_roles  # noqa: F401
         from inbox.accounts.login import factors
+        from inbox.admin import limits  # noqa: F401
         from orders import policies
         from orders.actions import added_rules
 

@@ -92,7 +92,7 @@ class Money:
         """Parse an amount sent by a program: "12.50".
 
         Raises InvalidMoney for signs, exponents, commas, and more decimals than `places` (by
-        default the currency's). For amounts that people type, use orders.amount_input.
+        default the currency's). For amounts that people type, use orders.previews.amount_input.
         """
         text = text.strip()
         if not _PLAIN_AMOUNT.match(text):

@@ -18,9 +18,9 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.test import Client
 from django.utils import timezone, translation
 
-from inbox import customer_views
 from inbox.accounts.default_roles import make_staff_roles
 from inbox.channels import keys
+from inbox.contacts import customer_views
 from inbox.conversations import services
 from inbox.models import Campaign, Channel, Conversation
 from orders.models import Order, Store

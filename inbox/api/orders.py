@@ -18,7 +18,7 @@ from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from inbox import access, customer_views
+from inbox import access
 from inbox.api import authentication
 from inbox.api.answers import ActionOut, FoundOut, OrderOut, SummaryOut
 from inbox.api.endpoint import Endpoint
@@ -31,6 +31,7 @@ from inbox.api.fields import (
     read_nothing,
 )
 from inbox.api.problems import problem, prove_again, refused
+from inbox.contacts import customer_views
 from inbox.models import TokenScope
 from inbox.panel import search
 from inbox.panel.forms import Mode

@@ -12,7 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 
-from inbox import access, customer_views
+from inbox import access
+from inbox.contacts import customer_views
 from inbox.frames import authentication
 from inbox.frames.tokens import FrameRefused
 from inbox.models import HelpDeskFrame

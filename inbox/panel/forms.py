@@ -10,7 +10,6 @@ from django import forms
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from orders import amount_input
 from orders.errors import InvalidMoney
 from orders.models import ActionKind, Order, RefundMethod, Returned
 from orders.money import Money
@@ -21,6 +20,7 @@ from orders.previews import (
     CancelChoice,
     Proposal,
     RefundChoice,
+    amount_input,
 )
 from orders.shopify_port import (
     CancelReason,

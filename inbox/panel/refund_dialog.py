@@ -15,15 +15,11 @@ from inbox.panel.forms import (
     RefundForm,
     limits_of,
 )
-from orders import (
-    amount_input,
-    panels,
-    previews,
-    rules,
-)
+from orders import panels, previews, rules
 from orders.errors import ActionRefused, InvalidMoney, ShopUnreachable
 from orders.models import Order
 from orders.money import Money, digits
+from orders.previews import amount_input
 from orders.shopify_port import (
     SuggestedRefund,
     get_gateway,

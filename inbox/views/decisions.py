@@ -14,14 +14,10 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from inbox import (
-    access,
-    customer_views,
-    fragment_requests,
-    signed_approvals,
-)
+from inbox import access, fragment_requests
 from inbox.accounts.login import passkeys, reauthentication
-from inbox.decisions import approvals, due, uncertain
+from inbox.contacts import customer_views
+from inbox.decisions import approvals, due, signed_approvals, uncertain
 from inbox.scopes import scope_of
 from orders import services
 from orders.actions import status_texts

@@ -21,13 +21,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core.dashboard import DESK
-from orders import (
-    amount_input,
-    audit,
-)
+from orders import audit
 from orders.errors import InvalidMoney
 from orders.models import AuditKind
 from orders.money import Money
+from orders.previews import amount_input
 from orders.statuses.badges import (
     FULFILLMENT_WORDS,
     PAYMENT_WORDS,

@@ -11,13 +11,11 @@ from django import forms
 from django.contrib.auth.models import AnonymousUser, Group, User
 
 from core.dashboard import DESK, Tone
-from orders import (
-    amount_input,
-    policies,
-)
+from orders import policies
 from orders.errors import InvalidMoney
 from orders.models import ActionKind, CancelRule, Policy, Store
 from orders.money import Money
+from orders.previews import amount_input
 
 _MAX_NAMES: Final = 8
 

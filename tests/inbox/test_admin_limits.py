@@ -14,9 +14,9 @@ from django.forms import ModelChoiceField
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from inbox import admin_limits
 from inbox.accounts.models import FailedLogIn, RoleGrant
-from inbox.admin_limits import LIMITS, TeamLimit
+from inbox.admin import limits as admin_limits
+from inbox.admin.limits import LIMITS, TeamLimit
 from inbox.models import ApiToken, Campaign, CustomerView
 from orders.models import Policy
 from orders.shopify_port import get_gateway

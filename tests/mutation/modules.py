@@ -11,7 +11,7 @@ MODULES: Final = (
     "orders/actions/progress.py",
     "orders/policies",
     "orders/money.py",
-    "orders/amount_input.py",
+    "orders/previews/amount_input.py",
     "orders/statuses/money_moved.py",
     "orders/statuses/return_units.py",
     "orders/actions/status_texts.py",

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.amount_input import (
+from orders.errors import InvalidMoney
+from orders.money import Money
+from orders.previews.amount_input import (
     read,
     write,
 )
-from orders.errors import InvalidMoney
-from orders.money import Money
 
 LANGUAGES = st.sampled_from(["en", "de", "ar", "fr", "sv", "pt-br", "de-ch", "hi"])
 CURRENCIES = st.sampled_from(["EUR", "USD", "JPY", "KWD", "RSD", "ISK", "CLF"])

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox import customer_views
+from inbox.contacts import customer_views
 from inbox.models import Conversation, CustomerView, ViewedKind
 from orders.models import Order, Store
 from orders.privacy import retention
