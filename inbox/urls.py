@@ -10,7 +10,8 @@ from django.views.generic import RedirectView
 
 from inbox.api import channels as channel_api
 from inbox.api import endpoint
-from inbox.api import orders as order_api
+from inbox.api.orders import actions as action_api
+from inbox.api.orders import proposals as order_api
 from inbox.panel import decorators
 from inbox.views import (
     contacts,
@@ -148,11 +149,11 @@ api = [
     path("orders/", order_api.Orders.as_view()),
     path("orders/<int:order_id>/", order_api.OrderDetail.as_view()),
     path("orders/<int:order_id>/previews/", order_api.Previews.as_view()),
-    path("orders/<int:order_id>/actions/", order_api.Actions.as_view()),
-    path("actions/<int:action_id>/", order_api.ActionDetail.as_view()),
-    path("actions/<int:action_id>/approve/", order_api.ActionApprove.as_view()),
-    path("actions/<int:action_id>/decline/", order_api.ActionDecline.as_view()),
-    path("actions/<int:action_id>/withdraw/", order_api.ActionWithdraw.as_view()),
+    path("orders/<int:order_id>/actions/", action_api.Actions.as_view()),
+    path("actions/<int:action_id>/", action_api.ActionDetail.as_view()),
+    path("actions/<int:action_id>/approve/", action_api.ActionApprove.as_view()),
+    path("actions/<int:action_id>/decline/", action_api.ActionDecline.as_view()),
+    path("actions/<int:action_id>/withdraw/", action_api.ActionWithdraw.as_view()),
     re_path(r"^.*$", endpoint.Nowhere.as_view()),
 ]
 

@@ -1,6 +1,6 @@
 """What the endpoints for orders and actions answer, for the schema in /api/schema/.
 
-The answers themselves are built in inbox.api.orders; tests.inbox.api.test_schema compares the two.
+The answers themselves are built in inbox.api.orders.as_json; tests.inbox.api.test_schema compares the two.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def test_a_fragment_is_not_cached(desk: Desk, path: str) -> None:
 ELSEWHERE: Final = {
     ("inbox/panel/decorators.py", "Authorization"),
     ("inbox/views/frames.py", "Authorization"),
-    ("inbox/api/orders.py", "Idempotency-Key"),
+    ("inbox/api/orders/actions.py", "Idempotency-Key"),
     ("core/request_origin.py", "X-Request-ID"),
     ("core/request_origin.py", "X-Forwarded-For"),
     ("core/observability/metrics.py", "*"),

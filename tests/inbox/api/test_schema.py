@@ -238,10 +238,10 @@ def test_no_body_breaks_it(order: Order, channel: Channel, alice: User) -> None:
 def test_an_answer_beside_the_schema_is_noticed(
     schema: Any, order: Order, channel: Channel, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inbox.api import orders as endpoints
+    from inbox.api.orders import as_json
 
-    real = endpoints._brief
-    monkeypatch.setattr(endpoints, "_brief", lambda found: real(found) | {"id": "one"})
+    real = as_json.brief
+    monkeypatch.setattr(as_json, "brief", lambda found: real(found) | {"id": "one"})
     with pytest.raises((FailureGroup, BaseExceptionGroup)):
         called(schema, bearing(api_token(alice)), known_ids(order, channel), 400)
 
@@ -249,8 +249,8 @@ def test_an_answer_beside_the_schema_is_noticed(
 def test_a_fault_is_noticed(
     schema: Any, order: Order, channel: Channel, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from inbox.api import orders as endpoints
+    from inbox.api.orders import as_json
 
-    monkeypatch.setattr(endpoints, "_full", lambda *_: 1 / 0)
+    monkeypatch.setattr(as_json, "full", lambda *_: 1 / 0)
     with pytest.raises((FailureGroup, BaseExceptionGroup)):
         called(schema, bearing(api_token(alice)), known_ids(order, channel), 90)
