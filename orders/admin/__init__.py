@@ -1,3 +1,3 @@
 """Django admin of orders; importing a module registers its pages."""
 
-from orders.admin import policies, privacy, records  # noqa: F401
+from orders.admin import actions, orders, policies, privacy, stores  # noqa: F401
