@@ -1,0 +1,6 @@
+"""What personal data the inbox holds, whose it is, and how long it is kept.
+
+Importing a module registers what it says (orders.privacy.registry).
+"""
+
+from inbox.personal_data import data_subjects, deletion, holdings, other_text, retention  # noqa: F401
