@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from inbox.panel.forms import Mode
+from inbox.panel.dialogs.forms import Mode
 from orders import (
     panels,
     previews,

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, fragment_requests
-from inbox.panel.forms import (
+from inbox.panel.dialogs.forms import (
     as_typed,
 )
 from inbox.panel.places import Place

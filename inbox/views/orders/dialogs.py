@@ -10,10 +10,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inbox import access
-from inbox.panel import (
-    refund_dialog,
-)
-from inbox.panel.forms import (
+from inbox.panel.dialogs import refund as refund_dialog
+from inbox.panel.dialogs.forms import (
     CancelForm,
     Mode,
 )

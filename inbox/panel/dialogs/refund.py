@@ -10,7 +10,7 @@ from decimal import ROUND_DOWN, Decimal
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
-from inbox.panel.forms import (
+from inbox.panel.dialogs.forms import (
     Mode,
     RefundForm,
     limits_of,
