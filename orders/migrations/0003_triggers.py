@@ -1,6 +1,6 @@
 """What a constraint cannot say: which moves an action may make, and that history stays.
 
-Frozen here; tests/orders/test_database.py holds it against orders.models.TRANSITIONS.
+Frozen here; tests/orders/database/test_database.py holds it against orders.models.TRANSITIONS.
 """
 
 from django.db import migrations

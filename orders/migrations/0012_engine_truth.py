@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 
 from orders.migrations import _action_guard
 
-# Frozen here; tests/orders/test_database.py holds it against orders.models.TRANSITIONS.
+# Frozen here; tests/orders/database/test_database.py holds it against orders.models.TRANSITIONS.
 _PROVEN = ["succeeded", "awaiting_bank", "partial", "reversed"]
 MOVES = {
     "awaiting_approval": ["queued", "withdrawn", "declined", "expired"],

@@ -6,7 +6,7 @@ from django.db import migrations
 
 from orders.migrations import _action_guard
 
-# Frozen here; tests/orders/test_database.py holds it against orders.models.TRANSITIONS.
+# Frozen here; tests/orders/database/test_database.py holds it against orders.models.TRANSITIONS.
 _BEFORE = import_module("orders.migrations.0012_engine_truth")
 SETTLED = _BEFORE.SETTLED
 _PROVEN = ["succeeded", "awaiting_bank", "partial", "reversed"]

@@ -33,8 +33,8 @@ from orders.shopify_port import get_gateway
 from orders.snapshot import OrderSnapshot
 from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
+from tests.core.test_csv_export import is_formula, read_back
 from tests.privacy import filling
-from tests.settings.test_csv_export import is_formula, read_back
 from tests.support.every_address import ALL, Visitors, model_row
 from tests.support.orders import stored
 from tests.support.personal import filled

@@ -43,7 +43,7 @@ WALKED = {
 VERBS = {
     "notices",
     "waiting",
-    # tests/inbox/test_refunds_due.py looks at stores and teams.
+    # tests/inbox/decisions/test_refunds_due.py looks at stores and teams.
     "refunds_due",
     "keep_several",
     "read",

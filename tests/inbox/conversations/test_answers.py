@@ -21,7 +21,7 @@ from inbox.models import Channel, ChannelKind, Contact, Conversation, Identity, 
 from inbox.tasks import sweep_outbox
 from tests.inbox.conversations.test_receiving import at_once, only_pg
 from tests.inbox.conversations.test_senders import push
-from tests.orders.actions.test_locks import is_locked
+from tests.orders.actions.locks.test_locks import is_locked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUINN = "quinn@example.com"

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from inbox.conversations import moving, receiving
 from inbox.models import Channel, Conversation, Team
 from tests.inbox.conversations.test_writes import customer_writes
-from tests.orders.actions.test_locks import _waiters, elsewhere
+from tests.orders.actions.locks.test_locks import _waiters, elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(

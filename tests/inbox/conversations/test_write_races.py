@@ -25,7 +25,7 @@ from inbox.conversations.services import (
 from inbox.live import events
 from inbox.models import Channel, Contact, Conversation, IdentityKind, Message, MessageKind
 from tests.inbox.conversations.test_writes import customer_writes
-from tests.orders.actions.test_locks import elsewhere, is_locked
+from tests.orders.actions.locks.test_locks import elsewhere, is_locked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(

@@ -26,7 +26,7 @@ from core.server.processes import (
 )
 from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 300
 
 

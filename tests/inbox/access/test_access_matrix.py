@@ -1,4 +1,4 @@
-"""Every address × method × identity, against the table in tests/inbox/access_table.py.
+"""Every address × method × identity, against the table in tests/inbox/access/access_table.py.
 
 The addresses come from the URL configuration. One without a row in the table fails the build.
 """
@@ -20,8 +20,8 @@ from inbox.scopes import EVERYTHING
 from orders.shopify_port import get_gateway
 from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
-from tests.inbox import access_table
-from tests.inbox.access_table import IDENTITIES
+from tests.inbox.access import access_table
+from tests.inbox.access.access_table import IDENTITIES
 from tests.support.every_address import ALL, Address, Visitors, letter, model_row
 from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
 
@@ -34,7 +34,7 @@ SAMPLE: Final = 31
 def test_every_address_has_a_row() -> None:
     rows = access_table.ROWS
     missing = sorted({address.name for address in ALL} - set(rows) - _of_models())
-    assert missing == [], "Say in tests/inbox/access_table.py who may do what there."
+    assert missing == [], "Say in tests/inbox/access/access_table.py who may do what there."
     gone = sorted(set(rows) - {address.name for address in ALL})
     assert gone == [], "These rows have no address."
 

@@ -17,7 +17,7 @@ from django.core import management
 from core.server import __main__ as commands
 from core.server import private_files, serve
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from orders.actions.progress import Settled
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Policy, Store
 from orders.policies.facts import CUSTOMER_DAYS, SenderLookup
 from orders.snapshot import CustomerSnapshot, Dispute
-from tests.orders.actions.test_approving import gateway, store  # noqa: F401
+from tests.orders.actions.approvals.test_approving import gateway, store  # noqa: F401
 from tests.orders.actions.test_requesting import Request, change, request_action, token  # noqa: F401
 from tests.support.snapshots import NOW, order
 

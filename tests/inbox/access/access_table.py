@@ -9,7 +9,7 @@ A row has a letter for each identity, first for GET, then for POST:
     M  the method isn't allowed there (405)
 
 The IDs in the URL are those of the first team, which the agent and the supervisor are in. With IDs of the
-other team, or with one inside an own one, every + has to become a 0 (tests/inbox/test_access_matrix.py).
+other team, or with one inside an own one, every + has to become a 0 (tests/inbox/access/test_access_matrix.py).
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
 # fmt: on
 
 # What the staff roles may do with the rows of each model in the admin. Agents and supervisors have no
-# permission there, unless an administrator gives them one (tests/inbox/test_teams.py).
+# permission there, unless an administrator gives them one (tests/inbox/access/test_teams.py).
 #                                    administrator              auditor
 MODELS: Final[dict[str, tuple[str, str]]] = {
     "auth.group": ("view", "view"),

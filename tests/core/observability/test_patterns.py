@@ -26,7 +26,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from core.observability import masking
 from inbox.texts import placeholders
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
+ROOT: Final = Path(__file__).resolve().parents[3]
 PACKAGES: Final = ("core", "inbox", "orders", "shopify_sync", "settings", "practice_store")
 TIMES: Final = 10
 # Of the long texts: a cube shows with the first, and would take hours with the last.
