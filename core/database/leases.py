@@ -25,9 +25,9 @@ def is_free(column: str, *, now: datetime) -> Q:
     return _is_past(column, now, LONGEST_LEASE)
 
 
-def is_due(column: str, *, now: datetime) -> Q:
-    """Match rows whose next try in this column has come; for waits of at most LONGEST_WAIT."""
-    return _is_past(column, now, LONGEST_WAIT) | Q(**{column: now})
+def is_due(column: str, *, now: datetime, longest: timedelta = LONGEST_WAIT) -> Q:
+    """Match rows whose next try in this column has come; for waits of at most `longest`."""
+    return _is_past(column, now, longest) | Q(**{column: now})
 
 
 def _is_past(column: str, now: datetime, longest: timedelta) -> Q:

@@ -26,6 +26,13 @@ from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
 from inbox.models.notices import NoticeChoice, NoticeState, RequestNotice
 from inbox.models.optouts import OptOut
+from inbox.models.outgoing_webhooks import (
+    OffReason,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookState,
+    WebhookType,
+)
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
 from inbox.models.routes import Route
 from inbox.models.teams import Team
@@ -61,6 +68,7 @@ __all__ = [
     "MessageKind",
     "NoticeChoice",
     "NoticeState",
+    "OffReason",
     "OptOut",
     "Participant",
     "Purpose",
@@ -73,4 +81,8 @@ __all__ = [
     "TokenScope",
     "Via",
     "ViewedKind",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookState",
+    "WebhookType",
 ]

@@ -60,6 +60,20 @@ REGISTRY.declare(
     secret="encrypted",  # noqa: S106
 )
 REGISTRY.declare(
+    "inbox.WebhookEndpoint",
+    name=_SET_UP,
+    url=_SET_UP,
+    event_types="words of ours",
+    secret="encrypted",  # noqa: S106
+    old_secret="encrypted",  # noqa: S106
+)
+REGISTRY.declare(
+    "inbox.WebhookDelivery",
+    message_id="a random number",
+    payload="IDs, states and amounts; nothing of what a customer is called or wrote",
+    error="a sentence of ours",
+)
+REGISTRY.declare(
     "inbox.FrameCode",
     digest="a hash",
     session_key="an agent's login, for two minutes",

@@ -19,6 +19,8 @@ from inbox.models import (
     Message,
     Participant,
     RequestNotice,
+    WebhookDelivery,
+    WebhookState,
 )
 from inbox.personal_data.holdings import CAMPAIGN_MESSAGES
 from orders.models import Order
@@ -114,6 +116,15 @@ register(
         name="notices of requests",
         setting=_MONTHS,
         due=lambda cutoff: RequestNotice.objects.filter(created_at__lt=cutoff),
+        apply=_delete,
+        by="created_at",
+    ),
+    Rule(
+        name="webhooks sent",
+        setting="RETENTION_WEBHOOK_LOG_DAYS",
+        due=lambda cutoff: WebhookDelivery.objects.filter(created_at__lt=cutoff).exclude(
+            state=WebhookState.PENDING
+        ),
         apply=_delete,
         by="created_at",
     ),

@@ -23,20 +23,22 @@ from core.encryption import EncryptedTextField, SealedTextField, UndecryptableSe
 from inbox.channels import keys
 from inbox.conversations import services
 from inbox.frames import authentication
-from inbox.models import Channel, Conversation, DeliveryState, HelpDeskFrame
+from inbox.models import Channel, Conversation, DeliveryState, HelpDeskFrame, WebhookEndpoint
+from inbox.outgoing_webhooks import endpoints as webhook_endpoints
 from inbox.tasks import sweep_outbox
 from orders import privacy
 from orders.models import PrivacyKind, PrivacyRequest, Store
 from orders.privacy.registry import Scope
 from shopify_sync.management.commands import rotate_keys
 from shopify_sync.models import ShopConnection
+from tests.support.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 _SEALED = re.compile(r"gAAAA[\w-]{60,}=*")
 
 
 @pytest.fixture
-def secrets(store: Store, channel: Channel, settings: Any) -> str:
+def secrets(store: Store, channel: Channel, alice: User, settings: Any) -> str:
     """Something in every encrypted column, and a new key before the old one, which is returned."""
     authentication.new_secret(
         HelpDeskFrame.objects.create(
@@ -48,6 +50,8 @@ def secrets(store: Store, channel: Channel, settings: Any) -> str:
         previous_refresh_token="shprt_old",
         previous_api_secret="shpss_old",
     )
+    made, _secret = endpoint(alice)
+    webhook_endpoints.new_secret(made, by=alice, now=timezone.now())
     privacy.ask(
         store=store,
         kind=PrivacyKind.DATA_REQUEST,
@@ -180,6 +184,7 @@ def test_a_secret_with_a_lost_key_is_reported_and_its_row_stays_readable(
     PrivacyRequest.objects.all().delete()
     ShopConnection.objects.all().delete()
     HelpDeskFrame.objects.all().delete()
+    WebhookEndpoint.objects.all().delete()
     settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS[:1]
     assert Channel.objects.get().name == "Messenger"
     with pytest.raises(CommandError, match=r"inbox\.Channel .* not in FIELD_ENCRYPTION_KEYS"):
