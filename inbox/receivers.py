@@ -33,12 +33,15 @@ from inbox.campaigns import (
 from inbox.contacts import identities
 from inbox.decisions import emails
 from inbox.live import events
+from inbox.outgoing_webhooks import events as webhooks
 from inbox.suppression import opt_outs
 from orders.models import Customer, Order
 from orders.signals import (
+    action_moved,
     approvals_changed,
     customer_changed,
     event_recorded,
+    events_written,
     ledger_read,
     order_changed,
     orders_imported,
@@ -112,6 +115,36 @@ def announce_imported_orders(sender: object, *, order_ids: list[int], **_: objec
             topics |= {events.person_topic(value) for value in pair if value}
         if topics:
             events.announce("decisions", *topics)
+
+
+@receiver(action_moved)
+def tell_move(sender: object, *, action_id: int, before: str, after: str, **_: object) -> None:
+    """Write the webhooks about a new action or its new state."""
+    with transaction.atomic():
+        webhooks.action_moved(action_id, before=before, after=after)
+
+
+@receiver(approvals_changed)
+def tell_approvals(sender: object, *, action_id: int, is_new: bool, **_: object) -> None:
+    """Write the webhooks about the first of two approvals."""
+    if not is_new:
+        with transaction.atomic():
+            webhooks.approvals_changed(action_id)
+
+
+# Not for what only an action of ours changed: that has webhooks of its own.
+@receiver(order_changed, sender=Order)
+def tell_change(sender: object, *, order_id: int, **_: object) -> None:
+    """Write the webhooks about an order that Shopify shows differently."""
+    with transaction.atomic():
+        webhooks.order_changed(order_id)
+
+
+@receiver(events_written)
+def tell_events(sender: object, *, event_ids: Collection[int], **_: object) -> None:
+    """Write the webhooks about an order's news."""
+    with transaction.atomic():
+        webhooks.events_written(event_ids)
 
 
 @receiver(event_recorded)

@@ -27,6 +27,7 @@ from inbox.conversations import moving, services
 from inbox.decisions import emails
 from inbox.live import events
 from inbox.models import CampaignMessage, Message
+from inbox.outgoing_webhooks import sending
 from inbox.suppression import opt_outs
 from orders.models import OrderEvent
 
@@ -105,7 +106,7 @@ def sweep_outbox() -> None:
     now = timezone.now()
     for model in (Message, CampaignMessage):
         _each(partial(outbox.end_overdue, model), outbox.overdue(model, now=now))
-    jobs = [job for way in outbox.Way for job in outbox.ready(way, now=now)]
+    jobs = [job for way in outbox.MESSAGE_WAYS for job in outbox.ready(way, now=now)]
     sweeps.each(jobs, _enqueue, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,))
 
 
@@ -133,6 +134,32 @@ def _deliver(job: outbox.Job) -> outbox.Way | None:
 def _enqueue(job: outbox.Job) -> None:
     task = "deliver_message" if job.model is Message else "deliver_campaign"
     queue.enqueue(f"inbox.tasks.{task}", job.pk)
+
+
+@shared_task
+def deliver_webhook(delivery_id: int) -> None:
+    """Send a webhook, then what waited for its place until time is up."""
+    until = time.monotonic() + SWEEP_S
+    if not sending.deliver(delivery_id):
+        return
+    for pk in sending.ready(now=timezone.now()):
+        if time.monotonic() >= until:
+            return
+        sending.deliver(pk)
+
+
+@shared_task
+def sweep_outgoing_webhooks() -> None:
+    """Give up webhooks that have waited too long, and enqueue as many as there is room for."""
+    now = timezone.now()
+    _each(sending.end_overdue, sending.overdue(now=now))
+    sweeps.each(
+        sending.ready(now=now), _enqueue_webhook, seconds=SWEEP_S, stops=(SoftTimeLimitExceeded,)
+    )
+
+
+def _enqueue_webhook(delivery_id: int) -> None:
+    queue.enqueue("inbox.tasks.deliver_webhook", delivery_id)
 
 
 @shared_task

@@ -13,6 +13,12 @@ order_changed = Signal()
 # A request for approval was made, or no longer waits as it did. Sent with action_id, order_id and
 # is_new, in the transaction. Received by inbox.receivers, which tells those who may decide.
 approvals_changed = Signal()
+# An action was requested, or its state changed. Sent with action_id, `before` (empty for a new one)
+# and `after`, in the transaction. Received by inbox.receivers, which writes webhooks.
+action_moved = Signal()
+# Timeline events were written that are news. Sent with event_ids, in the transaction. Received by
+# inbox.receivers, which writes webhooks.
+events_written = Signal()
 # A timeline event was written. Sent with event_id, after commit. Received by inbox.receivers,
 # which wakes campaigns; if the signal is lost, the sweep over unannounced events
 # (inbox.tasks.sweep_events) finds the event.

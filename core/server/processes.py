@@ -36,7 +36,7 @@ DEMO_SHOPS: Final = ("demo.myshopify.com", "second.myshopify.com", "new.myshopif
 # every lane of every delivery route (inbox.outbox.lanes); a test checks that.
 POOLS: Final[dict[str, tuple[str, int]]] = {
     "money": ("actions", 8),
-    "messages": ("messages", 14),
+    "messages": ("messages", 18),
     "reading": ("sync,default", 12),
 }
 _PR_SET_PDEATHSIG: Final = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from functools import cache
 from typing import Final
-from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
@@ -15,6 +14,7 @@ from standardwebhooks import Webhook
 
 from core import http
 from inbox.channels import (
+    addresses,
     keys,
     recipients,
 )
@@ -92,21 +92,10 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
 
 
 def check_address(url: str) -> None:
-    """Refuse a callback that isn't an https URL of a host. Raises NotSent.
-
-    Whether the host is on the public internet is checked while connecting (core.http): any earlier
-    answer of a name server could differ from the one that counts. With DEBUG on, http and hosts on
-    this machine are allowed.
-    """
-    allowed = {"http", "https"} if settings.DEBUG else {"https"}
-    try:
-        parts = urlsplit(url)
-        is_valid = parts.scheme in allowed and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid:
+    """Refuse a callback that we can't post to. Raises NotSent."""
+    if not addresses.is_callable(url):
         raise NotSent(
             _("The callback URL isn’t a valid https URL."), is_final=True, was_tried=False
         )
-    if parts.username is not None or parts.password is not None:
+    if addresses.has_login(url):
         raise NotSent(_("The callback URL can’t hold a user name."), is_final=True, was_tried=False)

@@ -11,6 +11,7 @@ from inbox.channels import SENDERS
 from inbox.outbox.claiming import ATTEMPTS, LEASE, Job, due, ready
 from inbox.outbox.ends import dismiss, end_overdue, overdue, send_again, since
 from inbox.outbox.lanes import (
+    MESSAGE_WAYS,
     THREADS,
     Way,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "ATTEMPTS",
     "CARRIERS",
     "LEASE",
+    "MESSAGE_WAYS",
     "SENDERS",
     "THREADS",
     "Draft",

@@ -1,6 +1,6 @@
 """Delivery routes, and how many messages each may be sending at a time.
 
-Each way (callbacks, email, SMS) has its own lanes, and no channel can occupy all of them: a host
+Each way (callbacks, email, SMS, webhooks) has its own lanes, and no channel can occupy all of them: a host
 that never responds holds two lanes for some seconds, and after a few failures only one, for a
 probe. So a slow host never delays a reply on another channel, an email, or money.
 """
@@ -24,9 +24,13 @@ class Way(StrEnum):
     CALLBACK = "callback"
     EMAIL = "email"
     SMS = "sms"
+    # To other programs (inbox.outgoing_webhooks); each endpoint is a route of its own.
+    WEBHOOK = "webhook"
 
 
-LANES: Final = {Way.CALLBACK: 8, Way.EMAIL: 4, Way.SMS: 2}
+LANES: Final = {Way.CALLBACK: 8, Way.EMAIL: 4, Way.SMS: 2, Way.WEBHOOK: 4}
+# The ways of messages to customers.
+MESSAGE_WAYS: Final = (Way.CALLBACK, Way.EMAIL, Way.SMS)
 # Threads of the sending process: one per lane, so that no way can starve another.
 THREADS: Final = sum(LANES.values())
 LANES_PER_CHANNEL: Final = 2
@@ -40,6 +44,11 @@ _PAUSES_S: Final = (30, 60, 120, 300)
 def of_channel(channel: Channel) -> str:
     """Return the route key of a channel. All email channels share one route, the mail server."""
     return Way.EMAIL if channel.kind == ChannelKind.EMAIL else f"{Way.CALLBACK}:{channel.pk}"
+
+
+def of_endpoint(endpoint_id: int) -> str:
+    """Return the route key of an endpoint of webhooks."""
+    return f"{Way.WEBHOOK}:{endpoint_id}"
 
 
 def of_via(via: str) -> str:

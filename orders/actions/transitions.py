@@ -14,7 +14,7 @@ from orders import audit
 from orders.actions import status_texts
 from orders.errors import ActionRefused, Refusal
 from orders.models import SETTLED_STATES, ActionState, AuditKind, Order, OrderAction
-from orders.signals import approvals_changed, order_changed
+from orders.signals import action_moved, approvals_changed, order_changed
 
 
 def move(
@@ -47,6 +47,8 @@ def move(
         # Only the database knows an expression's value.
         if not hasattr(value, "resolve_expression"):
             setattr(action, name, value)
+    if before != to:
+        _tell_move(action, before, to)
     return True
 
 
@@ -88,6 +90,7 @@ def _record_kept_money(action: OrderAction) -> None:
 def created(action: OrderAction, by: User) -> None:
     """Write a new action's audit entry. Expects the caller's transaction."""
     _record(action, "", ActionState(action.state), by)
+    _tell_move(action, "", ActionState(action.state))
     if action.state == ActionState.AWAITING_APPROVAL:
         tell_deciders(action, is_new=True)
 
@@ -117,6 +120,10 @@ def tell_deciders(action: OrderAction, *, is_new: bool = False) -> None:
     approvals_changed.send_robust(
         OrderAction, action_id=action.pk, order_id=action.order_id, is_new=is_new
     )
+
+
+def _tell_move(action: OrderAction, before: str, to: ActionState) -> None:
+    action_moved.send_robust(OrderAction, action_id=action.pk, before=str(before), after=str(to))
 
 
 def _record(action: OrderAction, before: str, to: ActionState, by: User | None) -> None:

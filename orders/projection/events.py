@@ -20,7 +20,7 @@ from orders.actions.progress import (
     refund_of,
 )
 from orders.models import REFUNDED_KEY, EventKind, EventSource, Order, OrderAction, OrderEvent
-from orders.signals import event_recorded
+from orders.signals import event_recorded, events_written
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statuses.badges import (
     is_parcel_delivered,
@@ -46,9 +46,12 @@ def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[Order
     missing = [row for row in found if row["key"] not in known]
     now = timezone.now()
     new = [row | {"recorded_at": now} for row in missing]
-    for row, event_id in zip(new, insert_few(OrderEvent, new), strict=True):
-        if row["announced_at"] is None:
-            announce(event_id)
+    written = zip(new, insert_few(OrderEvent, new), strict=True)
+    news = [event_id for row, event_id in written if row["announced_at"] is None]
+    if news:
+        events_written.send_robust(OrderEvent, event_ids=news)
+    for event_id in news:
+        announce(event_id)
 
 
 def first_events(

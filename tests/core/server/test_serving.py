@@ -239,7 +239,7 @@ def test_messages_have_a_thread_for_every_lane_and_money_shares_none() -> None:
     assert len(queues) == len(set(queues))
     routed = {how["queue"] for how in app.conf.task_routes.values()}
     assert routed | {app.conf.task_default_queue} == set(queues)
-    for name in ("deliver_message", "deliver_campaign", "sweep_outbox"):
+    for name in ("deliver_message", "deliver_campaign", "deliver_webhook", "sweep_outbox"):
         assert app.conf.task_routes[f"inbox.tasks.{name}"] == {"queue": "messages"}
 
 
