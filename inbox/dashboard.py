@@ -30,6 +30,7 @@ from inbox.models import (
     Message,
     Route,
     Team,
+    WebhookEndpoint,
 )
 from inbox.models.conversations import OUTGOING_KINDS, conversation_id, order_page_id
 from orders.models import ActionState, OrderAction, Store
@@ -39,7 +40,7 @@ _URGENT: Final = frozenset({"unassigned", "undelivered"})
 
 
 def tiles(now: datetime) -> Iterator[Tile]:
-    """Yield the work that waits for a person, linked to where they do it. Five queries, or seven."""
+    """Yield the work that waits for a person, linked to where they do it. Six queries, or eight."""
     undecided = _undecided()
     held = refunds_due.held_by_store()
     decisions = reverse("inbox:decisions")
@@ -82,6 +83,21 @@ def tiles(now: datetime) -> Iterator[Tile]:
         )
     yield from _conversations()
     yield from _without_team()
+    yield from _webhooks_off()
+
+
+def _webhooks_off() -> Iterator[Tile]:
+    """Yield the endpoints that we turned off, if there are any. One query."""
+    count = WebhookEndpoint.objects.exclude(off_reason="").count()
+    if count:
+        yield Tile(
+            title="Webhooks turned off",
+            value=str(count),
+            hint="These programs accepted nothing, so they aren't told anything anymore.",
+            url=f"{reverse('admin:inbox_webhookendpoint_changelist')}?is_active__exact=0",
+            permission="inbox.view_webhookendpoint",
+            tone="warning",
+        )
 
 
 def _without_team() -> Iterator[Tile]:

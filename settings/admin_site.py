@@ -97,6 +97,14 @@ GROUPS: Final[tuple[tuple[str, str, dict[str, str]], ...]] = (
         },
     ),
     (
+        "Outgoing webhooks",
+        "What other programs are told.",
+        {
+            "inbox.WebhookEndpoint": "Programs, what they are told, and their signing secrets",
+            "inbox.WebhookDelivery": "What was sent, and what came back",
+        },
+    ),
+    (
         "Webhooks",
         "What Shopify sent, and proof that nothing was lost.",
         {
@@ -115,6 +123,7 @@ SENSITIVE: Final = frozenset(
         "inbox_helpdeskframe",
         "inbox_rolegrant",
         "inbox_team",
+        "inbox_webhookendpoint",
         "orders_policy",
         "shopify_sync_shopconnection",
     }

@@ -35,7 +35,7 @@ _BOTH_VIEW: Final = {
 _ADMINS_EDIT: Final = {
     "orders": ("store", "policy"),
     "shopify_sync": ("shopconnection",),
-    "inbox": ("channel", "campaign", "campaigntranslation", "team"),
+    "inbox": ("channel", "campaign", "campaigntranslation", "team", "webhookendpoint"),
     "auth": ("user",),
 }
 _ADMINS_ALSO: Final = (
@@ -50,6 +50,7 @@ _ADMINS_ALSO: Final = (
     ("inbox", "view_conversation"),
     ("inbox", "view_apitoken"),
     ("inbox", "change_apitoken"),
+    ("inbox", "view_webhookdelivery"),
 )
 
 
@@ -61,6 +62,12 @@ _ADDED: Final[Mapping[tuple[str, str], Mapping[str, list[tuple[str, str]]]]] = {
     },
     ("inbox", "0022_api_tokens"): {
         roles.ADMINS: [("inbox", "view_apitoken"), ("inbox", "change_apitoken")],
+    },
+    ("inbox", "0035_outgoing_webhooks"): {
+        roles.ADMINS: [
+            *(("inbox", f"{verb}_webhookendpoint") for verb in _EDIT),
+            ("inbox", "view_webhookdelivery"),
+        ],
     },
 }
 

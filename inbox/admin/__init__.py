@@ -1,4 +1,4 @@
-"""Admin pages for teams, channels, frames, API tokens, campaigns, contacts and conversations."""
+"""Admin pages for teams, channels, frames, API tokens, webhooks, campaigns, contacts and conversations."""
 
 from inbox.admin import (
     campaigns,
@@ -6,8 +6,18 @@ from inbox.admin import (
     conversations,
     customer_views,
     frames,
+    outgoing_webhooks,
     teams,
     tokens,
 )
 
-__all__ = ["campaigns", "channels", "conversations", "customer_views", "frames", "teams", "tokens"]
+__all__ = [
+    "campaigns",
+    "channels",
+    "conversations",
+    "customer_views",
+    "frames",
+    "outgoing_webhooks",
+    "teams",
+    "tokens",
+]

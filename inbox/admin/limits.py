@@ -107,6 +107,8 @@ LIMITS: Final[dict[str, Limit]] = {
     "inbox.ApiToken": Limit(_none, why="A token acts with everything that its owner may do."),
     "inbox.CustomerView": Limit(_none, why="Who opened which customer is for auditors."),
     "inbox.FailedLogIn": Limit(_none, why="Attacks on accounts concern the whole installation."),
+    "inbox.WebhookEndpoint": Limit(_none, why="An endpoint can be told about every store."),
+    "inbox.WebhookDelivery": Limit(_none, why="The log is about every store."),
     "inbox.RoleGrant": Limit(_none, why="A role isn't bound to a team."),
     "auth.User": Limit(
         _none, choices=_colleagues, why="An account isn't bound to a team, nor are its roles."

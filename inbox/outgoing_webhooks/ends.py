@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.urls import reverse
 from django.utils import timezone
 
 from core.database.leases import is_free
+from inbox.accounts import mail, roles
 from inbox.models import OffReason, WebhookDelivery, WebhookEndpoint, WebhookState
 from inbox.outbox import lanes
 from inbox.outgoing_webhooks import endpoints
@@ -102,7 +107,24 @@ def _count_against(endpoint: WebhookEndpoint, attempt: Attempt, now: datetime) -
         reason = OffReason.GONE
     elif not row.filter(failing_since__lte=now - GIVEN_UP_AFTER).exists():
         return
-    endpoints.turn_off(endpoint, reason, now=now)
+    if endpoints.turn_off(endpoint, reason, now=now):
+        transaction.on_commit(partial(_tell_administrators, endpoint, reason), robust=True)
+
+
+def _tell_administrators(endpoint: WebhookEndpoint, reason: OffReason) -> None:
+    # The admin is in English only, and so is what is said about it.
+    address = reverse("admin:inbox_webhookendpoint_change", args=[endpoint.pk])
+    text = (
+        f"Webhooks to “{endpoint.name}” are turned off: {reason.label}.\n\n"
+        f"Turn the endpoint on again once its program accepts them:\n\n"
+        f"{settings.PUBLIC_URL}{address}\n\n"
+        "Messages that still wait then go out, up to four days after they were written. What "
+        "happened in the meantime isn't sent afterwards; the program can read it through the REST API."
+    )
+    administer = Q(groups__name=roles.ADMINS) | Q(is_superuser=True)
+    people = User.objects.filter(administer, is_active=True).exclude(email="")
+    for user in people.distinct():
+        mail.send(user.email, "Webhooks were turned off", text)
 
 
 def _if_unchanged(delivery: WebhookDelivery) -> QuerySet[WebhookDelivery]:

@@ -24,11 +24,14 @@ from inbox.models import (
     Conversation,
     HelpDeskFrame,
     Identity,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from orders.models import ActionKind, AuditEntry, Order, OrderAction, OrderEvent, Policy, Store
 from shopify_sync.models import Backfill, Drift, ShopConnection, SyncCursor, WebhookEvent
 from tests.conftest import logged_in
 from tests.support.tokens import api_token
+from tests.support.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db
 TOKEN, SECRET = "shpat_c4n4ryc4n4ry", "shpss_c4n4ryc4n4ry"
@@ -45,6 +48,7 @@ EDITED = {
     "inbox.Campaign",
     "inbox.HelpDeskFrame",
     "inbox.Team",
+    "inbox.WebhookEndpoint",
 }
 # Deleting these would take what was done, or what customers wrote, with them.
 KEPT = {"orders.Store", "auth.User"}
@@ -104,6 +108,10 @@ def filled(alice: User, channel: Channel) -> None:
     CampaignTranslation.objects.create(campaign=campaign, language="de", subject="S", body="B")
     HelpDeskFrame.objects.create(name="Z", kind="generic", origins="https://desk.example.com")
     api_token(alice)
+    program, _secret = endpoint(alice)
+    WebhookDelivery.objects.create(
+        endpoint=program, message_id="m-1", event_type="order.paid", payload="{}", queued_at=now
+    )
 
 
 def registered() -> list[tuple[str, type[models.Model], Any]]:
@@ -184,7 +192,16 @@ def test_every_page_has_words_for_its_list_and_its_fields(
 def test_no_secret_is_on_any_page(root: Client, filled: None) -> None:
     channel = Channel.objects.get()
     key, secret = keys.new_key(channel), keys.signing_secret(channel)
-    canaries = (TOKEN, SECRET, key, secret, ApiToken.objects.get().digest, channel.key_hash)
+    signing = WebhookEndpoint.objects.get().secret.reveal()
+    canaries = (
+        TOKEN,
+        SECRET,
+        key,
+        secret,
+        signing,
+        ApiToken.objects.get().digest,
+        channel.key_hash,
+    )
     looked = 0
     for _label, model, _page in registered():
         row = model._default_manager.first()

@@ -193,6 +193,8 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "admin:shopify_sync_replay_dead":               ("LRRRRMMLL", "LRRRR+RLL"),
     "admin:shopify_sync_read_order":                ("LRRRRMMLL", "LRRRR0RLL"),
     "admin:inbox_channel_key":                      ("LRRRRMMLL", "LRRRR+RLL"),
+    "admin:inbox_webhookendpoint_secret":           ("LRRRRMMLL", "LRRRR0RLL"),
+    "admin:inbox_webhookendpoint_test":             ("LRRRRMMLL", "LRRRR0RLL"),
     "admin:app_list":                               ("LRRRR++LL", "LRRRR++LL"),
     "/admin/(?P<url>.*)$":                          ("LRRRR00LL", "LRRRR00LL"),
     # Shopify
@@ -219,6 +221,8 @@ MODELS: Final[dict[str, tuple[str, str]]] = {
     "inbox.helpdeskframe": ("", ""),
     "inbox.rolegrant": ("view", ""),
     "inbox.team": ("view add change delete", "view"),
+    "inbox.webhookdelivery": ("view", ""),
+    "inbox.webhookendpoint": ("view add change", ""),
     "orders.auditentry": ("view", "view"),
     "orders.order": ("view", ""),
     "orders.orderaction": ("view", "view"),
