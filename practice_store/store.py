@@ -29,7 +29,8 @@ from practice_store.faults.replicas import Replicas
 from practice_store.faults.rules import Faults
 from practice_store.graphql.bulk import Bulk
 from practice_store.sales import (
-    lifecycle,
+    bank_refunds,
+    cancellation,
     restocking,
 )
 from practice_store.state import (
@@ -166,7 +167,7 @@ class Store:
         for domain, shop in self.world.shops.items():
             for key, job in list(shop.jobs.items()):
                 if job.status == "STARTED" or job.owes_refund:  # accepted before the last stop
-                    self.act(domain, partial(lifecycle.run_job, key=key))
+                    self.act(domain, partial(cancellation.run_job, key=key))
             for order in shop.orders.values():
                 self.act(domain, partial(_await_banks, order=order))
 
@@ -436,7 +437,7 @@ def _await_banks(context: Context, order: Order) -> None:
     for waiting in order.transactions:
         if waiting.bank_says and waiting.bank_at:
             left_s = (waiting.bank_at - context.now()).total_seconds()
-            lifecycle.await_bank(context, order, waiting, max(0.0, left_s))
+            bank_refunds.await_bank(context, order, waiting, max(0.0, left_s))
 
 
 def plain(value: object) -> bytes:

@@ -16,7 +16,9 @@ from practice_store.changes import crediting
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
+    bank_refunds,
     lifecycle,
+    payments,
     restocking,
 )
 from practice_store.state import (
@@ -307,10 +309,10 @@ def book(
     booked += ZERO if order.duties_included else sum((toll for _, toll in tolls), ZERO)
     refund.shipping = shipping_part(order, data.get("shipping") or {})
     booked += refund.shipping
-    back = lifecycle.give_back(context, order, moves, key=key)
+    back = bank_refunds.give_back(context, order, moves, key=key)
     refund.transactions += [transaction.number_id for transaction in back]
     for credit in credits:
-        moved = lifecycle.add_store_credit(
+        moved = payments.add_store_credit(
             context, order, amount=credit.amount, expires_at=credit.expires_at, key=key
         )
         refund.transactions.append(moved.number_id)

@@ -17,8 +17,10 @@ from practice_store.changes import (
 from practice_store.context import Context
 from practice_store.errors import UserError
 from practice_store.sales import (
+    cancellation,
     lifecycle,
     order_input,
+    payments,
     shipping,
 )
 from practice_store.state import (
@@ -58,7 +60,7 @@ def pay(
     order.pending = False
     for waiting in order_sums.pending_payments(order):
         waiting.status = "FAILURE"
-    lifecycle.add_transaction(
+    payments.add_transaction(
         context, order, kind="SALE", amount=due, gateway=gateway, account_number=account_number
     )
     paid = order_sums.financial_status(order) == "PAID"
@@ -68,7 +70,7 @@ def pay(
 
 def authorize(context: Context, order: Order) -> None:
     """Authorize the whole total on a card."""
-    lifecycle.add_transaction(
+    payments.add_transaction(
         context,
         order,
         kind="AUTHORIZATION",
@@ -83,7 +85,7 @@ def authorize(context: Context, order: Order) -> None:
 def capture(context: Context, order: Order) -> None:
     """Capture everything that is authorized."""
     for held in order_sums.open_authorizations(order):
-        lifecycle.capture(context, order, held.number_id, order_sums.capturable(order))
+        payments.capture(context, order, held.number_id, order_sums.capturable(order))
 
 
 def ship(
@@ -165,9 +167,9 @@ def refund(context: Context, order: Order, amount: Decimal, note: str = "") -> R
 
 def cancel(context: Context, order: Order, *, reason: str, refund_all: bool) -> None:
     """Cancel as staff in Shopify's own admin. Raises UserError."""
-    lifecycle.check_cancelable(context, order, None)
+    cancellation.check_cancelable(context, order, None)
     key = f"staff-{context.shop.new_id()}"
-    lifecycle.start_cancel(
+    cancellation.start_cancel(
         context, order, reason=reason, refund=refund_all, staff_note=None, key=key, made_by="staff"
     )
 

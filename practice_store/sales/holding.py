@@ -7,16 +7,8 @@ from typing import Final
 
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.sales import (
-    lifecycle,
-    shipping,
-)
-from practice_store.state import (
-    FulfillmentOrder,
-    Order,
-    PaymentTerms,
-    Tracking,
-)
+from practice_store.sales import lifecycle, shipping
+from practice_store.state import FulfillmentOrder, Order, PaymentTerms, Tracking
 
 _DONE: Final = frozenset({"CLOSED", "CANCELLED"})
 

@@ -9,13 +9,7 @@ from core.json_types import JsonObject
 from practice_store import quantities
 from practice_store.context import Context
 from practice_store.errors import UserError
-from practice_store.state import (
-    LineItem,
-    Order,
-    Shop,
-    StockMove,
-    gid,
-)
+from practice_store.state import LineItem, Order, Shop, StockMove, gid
 
 _PUT_BACK: Final = frozenset({"RETURN", "CANCEL"})
 Units = tuple[str, int, int | None]

@@ -11,7 +11,7 @@ from core.json_types import JsonObject
 from practice_store import order_sums
 from practice_store.changes import staff_actions
 from practice_store.context import Context
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation
 from practice_store.seed.products import Product
 from practice_store.state import Fulfillment, FulfillmentOrder, Order, Resource, Tracking
 
@@ -110,10 +110,10 @@ def random_tracking(rng: random.Random) -> list[Tracking]:
 
 def cancel(context: Context, order: Order, *, refund: bool) -> None:
     key = f"seed-{order.number_id}"
-    lifecycle.start_cancel(
+    cancellation.start_cancel(
         context, order, reason="CUSTOMER", refund=refund, staff_note=None, key=key, made_by="staff"
     )
-    lifecycle.run_job(context, key)
+    cancellation.run_job(context, key)
 
 
 def backdate(order: Order, at: datetime, context: Context) -> None:

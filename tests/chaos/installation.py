@@ -28,7 +28,7 @@ from orders.snapshot import LineQuantity
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.faults.lasting import Conditions
 from practice_store.graphql import idempotency
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation
 from shopify_sync.api.errors import ShopifyError
 from shopify_sync.reading import orders as ingest
 from shopify_sync.setup import connect
@@ -54,7 +54,7 @@ class Installation:
         # The workers are forked by a process of their own, before this one has threads.
         self.workers = Workers()
         call_command("migrate", verbosity=0)
-        patch.object(lifecycle, "JOB_SECONDS", 0.05).start()
+        patch.object(cancellation, "JOB_SECONDS", 0.05).start()
         self.shop = Shop()
         settings.SHOPIFY_ADMIN_ORIGIN = self.shop.origin
         settings.PUBLIC_URL = "http://testserver"

@@ -31,7 +31,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.test")
 from practice_store.context import Context
 from practice_store.graphql import execution, scalars
 from practice_store.graphql.resolvers import RESOLVERS
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation
 from practice_store.store import Store
 from shopify_sync.api import documents
 from tests.practice_store.recorded import Step, held_by, hydrations, roots, steps
@@ -73,7 +73,7 @@ class Replay:
     ids: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        patch.object(lifecycle, "JOB_SECONDS", 0.0).start()
+        patch.object(cancellation, "JOB_SECONDS", 0.0).start()
         self.store = Store([SHOP], allow_http=False)
         self.store.courier.send = lambda *a: None  # type: ignore[method-assign]
         self.store.world.shops[SHOP].currency = self.currency

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from practice_store.changes import staff_actions
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation
 from practice_store.state import (
     Order,
     Tracking,
@@ -38,7 +38,7 @@ JOB = """query($id: ID!) { node(id: $id) { ... on OrderCancelJobResult {
 @pytest.fixture
 def slow_jobs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancellations wait for the test to move the shop's clock."""
-    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 60.0)
+    monkeypatch.setattr(cancellation, "JOB_SECONDS", 60.0)
 
 
 def read(shop: Shop, order: Order) -> Any:
@@ -306,7 +306,7 @@ def test_what_a_shop_owes_outlives_its_process(tmp_path: Any, monkeypatch: Any) 
     """A refund that a cancellation still owes, and one that a bank has not answered."""
     from practice_store.faults.lasting import Conditions
 
-    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 60.0)
+    monkeypatch.setattr(cancellation, "JOB_SECONDS", 60.0)
     first = Store([DOMAIN], state_file=tmp_path / "store.json")
     first.set_conditions(
         Conditions(cancels=("job_done",), refund_after_s=3600, refunds=("pending_failure",))

@@ -15,7 +15,7 @@ from practice_store import (
 )
 from practice_store.changes import staff_actions
 from practice_store.graphql import execution
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation, lifecycle, payments
 from practice_store.state import Order
 from practice_store.store import Store
 
@@ -24,7 +24,7 @@ SHOP = "demo.myshopify.com"
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 3600.0)
+    monkeypatch.setattr(cancellation, "JOB_SECONDS", 3600.0)
     found = Store([SHOP])
     found.courier.send = lambda *a: None  # type: ignore[method-assign]
     return found
@@ -56,7 +56,7 @@ def place(store: Store, *, status: str | None = "PAID", price: str = "15.00", **
 
 def finish_jobs(store: Store) -> None:
     for key in list(store.world.shops[SHOP].jobs):
-        store.act(SHOP, partial(lifecycle.run_job, key=key))
+        store.act(SHOP, partial(cancellation.run_job, key=key))
 
 
 CANCEL = """mutation($id: ID!, $refund: Boolean, $method: OrderCancelRefundMethodInput, $note: String) {
@@ -320,7 +320,7 @@ def test_an_authorized_order_owes_nothing_until_it_is_voided(store: Store) -> No
     order = place(store, status="AUTHORIZED", price="25.00")
     assert order_sums.outstanding(order) == 0
     assert order_sums.capturable(order) == Decimal("25.00")
-    store.act(SHOP, lambda c: lifecycle.void(c, order, order.transactions[0]))
+    store.act(SHOP, lambda c: payments.void(c, order, order.transactions[0]))
     assert order_sums.outstanding(order) == Decimal("25.00")
     assert [t.amount for t in order.transactions if t.kind == "VOID"] == [0]
     assert order_sums.financial_status(order) == "VOIDED"

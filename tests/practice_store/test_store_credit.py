@@ -9,7 +9,7 @@ import pytest
 
 from practice_store import order_sums
 from practice_store.changes import staff_actions
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation
 from practice_store.state import Order
 from practice_store.store import Store
 from tests.practice_store.test_facts import CANCEL, REFUND, SHOP, finish_jobs, place, run
@@ -22,7 +22,7 @@ EXPIRED = "Expiration date must be in the future"
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 3600.0)
+    monkeypatch.setattr(cancellation, "JOB_SECONDS", 3600.0)
     found = Store([SHOP])
     found.courier.send = lambda *a: None  # type: ignore[method-assign]
     return found

@@ -19,8 +19,8 @@ from practice_store.context import Context
 from practice_store.faults import courier
 from practice_store.faults.lasting import Conditions
 from practice_store.sales import (
+    cancellation,
     checkouts,
-    lifecycle,
 )
 from practice_store.state import Checkout as ShopCheckout
 from practice_store.state import Order as ShopOrder
@@ -182,4 +182,4 @@ def work_off(shop: Shop, client: Client, *, rounds: int = 40) -> None:
 
 def quicken(monkeypatch: Any) -> None:
     """Shopify's own cancellation takes a second; here a moment."""
-    monkeypatch.setattr(lifecycle, "JOB_SECONDS", 0.01)
+    monkeypatch.setattr(cancellation, "JOB_SECONDS", 0.01)

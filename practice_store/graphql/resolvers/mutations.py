@@ -36,8 +36,10 @@ from practice_store.graphql.resolvers.queries import (
     find_node,
 )
 from practice_store.sales import (
+    cancellation,
     lifecycle,
     order_input,
+    payments,
     shipping,
 )
 from practice_store.state import (
@@ -91,7 +93,7 @@ def _change(name: str, change: Callable[[Context, Order], None]) -> None:
         return payload(work, {"order": find_order(context, args["input"]["id"])})
 
 
-_change("orderMarkAsPaid", lifecycle.mark_as_paid)
+_change("orderMarkAsPaid", payments.mark_as_paid)
 _change("orderClose", lifecycle.close)
 _change("orderOpen", lifecycle.reopen)
 
@@ -112,7 +114,7 @@ def _order_capture(_parent: object, context: Context, args: Args) -> JsonObject:
     def work() -> Args:
         order = must_order(context, data["id"])
         parent = number(data["parentTransactionId"])
-        taken = lifecycle.capture(context, order, parent, Decimal(str(data["amount"])))
+        taken = payments.capture(context, order, parent, Decimal(str(data["amount"])))
         return {"transaction": Part(order, taken)}
 
     return payload(work, {"transaction": None})
@@ -132,7 +134,7 @@ def _transaction_void(_parent: object, context: Context, args: Args) -> JsonObje
         if held.row not in order_sums.voidable(held.order):
             message = "Parent transaction require a parent_id referring to a voidable transaction"
             raise UserError(message, where, "AUTH_NOT_VOIDABLE")
-        return {"transaction": Part(held.order, lifecycle.void(context, held.order, held.row))}
+        return {"transaction": Part(held.order, payments.void(context, held.order, held.row))}
 
     return payload(work, {"transaction": None})
 
@@ -146,14 +148,14 @@ def _order_cancel(_parent: object, context: Context, args: Args) -> JsonObject:
         order = find_order(context, args["orderId"])
         if order is None:
             raise UserError("Order does not exist", ["orderId"], "NOT_FOUND")
-        lifecycle.check_cancelable(context, order, args.get("staffNote"))
+        cancellation.check_cancelable(context, order, args.get("staffNote"))
         method = args.get("refundMethod") or {}
         # An empty storeCreditRefund counts too: its only field, the expiry date, is optional.
         credit = method.get("storeCreditRefund")
         if credit is not None:
             crediting.check_cancel(context, order, credit)
         key = str(uuid.uuid4())
-        lifecycle.start_cancel(
+        cancellation.start_cancel(
             context,
             order,
             reason=args["reason"],

@@ -31,7 +31,7 @@ from practice_store.graphql.resolvers.base import (
     in_any_order,
     resolves,
 )
-from practice_store.sales import lifecycle
+from practice_store.sales import payments
 from practice_store.state import (
     ZERO,
     Customer,
@@ -429,7 +429,7 @@ _fields(
 
 
 def _gateway_label(gateway: str) -> str:
-    if gateway == lifecycle.STORE_CREDIT_GATEWAY:
+    if gateway == payments.STORE_CREDIT_GATEWAY:
         return "Store credit"
     return gateway if " " in gateway else gateway.replace("_", " ").title()
 

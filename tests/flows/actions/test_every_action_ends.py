@@ -28,9 +28,8 @@ from orders.models import (
     OrderRefund,
     Store,
 )
-from practice_store.changes import refunding
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation, lifecycle, payments
 from shopify_sync import tasks
 from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
 from tests.support.database import without_triggers
@@ -293,10 +292,12 @@ def test_canceled_and_the_refund_a_moment_later(
     shop.place(paid=True)
     action = ask(seen(), cancel("40.00"), alice)
     later: list[Any] = []
-    real = lifecycle._refund_everything
+    real = cancellation._refund_everything
     with monkeypatch.context() as patched:
         patched.setattr(
-            lifecycle, "_refund_everything", lambda c, order, job, now: later.append((order, job))
+            cancellation,
+            "_refund_everything",
+            lambda c, order, job, now: later.append((order, job)),
         )
         shop.fault(operation="orderCancel", phase="commit_then_drop", times=1)
         perform(action)
@@ -323,7 +324,7 @@ def test_a_colleagues_goodwill_refund_does_not_settle_the_action(
     placed = shop.place(paid=True)
     action = ask(seen(), cancel("40.00"), alice)
     with monkeypatch.context() as patched:
-        patched.setattr(lifecycle, "_refund_everything", lambda *_: None)
+        patched.setattr(cancellation, "_refund_everything", lambda *_: None)
         perform(action)
         time.sleep(0.1)
     shop.act(lambda c: shop_actions.refund(c, placed, Decimal("1.00"), "goodwill"))
@@ -337,7 +338,7 @@ def test_a_colleagues_goodwill_refund_does_not_settle_the_action(
 
 @pytest.fixture
 def slow_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = lifecycle.add_transaction
+    real = payments.add_transaction
 
     def pending(context: Any, shop_order: Any, **words: Any) -> Any:
         made = real(context, shop_order, **words)
@@ -345,9 +346,7 @@ def slow_bank(monkeypatch: pytest.MonkeyPatch) -> None:
             made.status = "PENDING"
         return made
 
-    for module in (lifecycle, refunding):
-        if hasattr(module, "add_transaction"):
-            monkeypatch.setattr(module, "add_transaction", pending)
+    monkeypatch.setattr(payments, "add_transaction", pending)
 
 
 @pytest.mark.slow

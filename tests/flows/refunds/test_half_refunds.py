@@ -22,7 +22,7 @@ from orders.reports import (
     totals,
 )
 from practice_store.changes import staff_actions as shop_actions
-from practice_store.sales import lifecycle
+from practice_store.sales import cancellation, lifecycle
 from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
@@ -159,7 +159,7 @@ def test_a_test_order_counts_in_no_sum(
 
     def cancel(context: Any) -> None:
         shop_actions.cancel(context, placed, reason="CUSTOMER", refund_all=False)
-        lifecycle.run_job(context, list(context.shop.jobs)[-1])
+        cancellation.run_job(context, list(context.shop.jobs)[-1])
 
     shop.act(cancel)
     seen()
