@@ -33,13 +33,13 @@ from practice_store.state import Shop
 from practice_store.store import (
     RESTORE_RATE,
     Store,
-    plain,
 )
 from practice_store.web import (
     about,
     oauth,
     staff_page,
 )
+from practice_store.web.answers import plain
 
 logger = logging.getLogger(__name__)
 

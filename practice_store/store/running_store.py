@@ -1,10 +1,9 @@
-"""The running store: shops and their locks, delayed work, faults, webhooks and the ledger."""
+"""The running store: shops and their locks, delayed work, faults and webhooks."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import os
 import random
 import threading
@@ -17,99 +16,22 @@ from typing import Final, TypeVar
 import msgspec
 
 from core.json_types import JsonObject
-from practice_store import order_sums
-from practice_store.changes import returning
 from practice_store.context import Context
 from practice_store.faults.courier import Courier
-from practice_store.faults.lasting import (
-    CALM,
-    Conditions,
-)
+from practice_store.faults.lasting import CALM, Conditions
 from practice_store.faults.replicas import Replicas
 from practice_store.faults.rules import Faults
 from practice_store.graphql.bulk import Bulk
-from practice_store.sales import (
-    bank_refunds,
-    cancellation,
-    restocking,
-)
-from practice_store.state import (
-    ZERO,
-    Order,
-    Shop,
-    World,
-    gid,
-)
+from practice_store.sales import bank_refunds, cancellation
+from practice_store.state import Order, Shop, World
+from practice_store.store.ledger import ledger
+from practice_store.store.new_shops import new_shop
+from practice_store.store.rate_limits import Bucket
 
 T = TypeVar("T")
-SCOPES: Final = [
-    "read_orders",
-    "write_orders",
-    "read_all_orders",
-    "read_customers",
-    "write_customers",
-    "read_fulfillments",
-    "write_fulfillments",
-    "read_merchant_managed_fulfillment_orders",
-    "write_merchant_managed_fulfillment_orders",
-    "read_assigned_fulfillment_orders",
-    "read_third_party_fulfillment_orders",
-    "read_returns",
-    "read_payment_terms",
-    "write_returns",
-    "read_shopify_payments_disputes",
-    "read_products",
-    "read_locations",
-]
-# A Plus shop's rate limits; a Basic shop has a tenth of them.
-BUCKET: Final = 20_000.0
-RESTORE_RATE: Final = 1000.0
 _SAVE_EVERY_S: Final = 1.0
 # Built at import, as msgspec crashes when several threads first use a type at once.
 _WORLD: Final = msgspec.json.Decoder(World)
-
-
-def new_shop(domain: str, currency: str) -> Shop:
-    """Return a shop with fixed credentials, so that scripts can use it."""
-    handle = domain.split(".", 1)[0]
-    return Shop(
-        domain=domain,
-        name=f"{handle.title()} Store",
-        currency=currency,
-        token=f"shpat_practice_{handle}",
-        secret=f"shpss_practice_{handle}",
-        client_id=f"practice-{handle}",
-        scopes=list(SCOPES),
-    )
-
-
-class Bucket:
-    """Shopify's leaky bucket, one per shop."""
-
-    def __init__(self) -> None:
-        self.level, self.at = BUCKET, time.monotonic()
-
-    def take(self, cost: float) -> bool:
-        """Reserve this many points; return False if the bucket doesn't hold them."""
-        now = time.monotonic()
-        self.level = min(BUCKET, self.level + (now - self.at) * RESTORE_RATE)
-        self.at = now
-        if self.level < cost:
-            return False
-        self.level -= cost
-        return True
-
-    def give_back(self, cost: float) -> None:
-        """Return points that were reserved but not used."""
-        self.level = min(BUCKET, self.level + cost)
-
-    def status(self) -> JsonObject:
-        """Return the throttleStatus of a response."""
-        return {
-            "maximumAvailable": BUCKET,
-            "currentlyAvailable": int(self.level),
-            "restoreRate": RESTORE_RATE,
-        }
 
 
 class Store:
@@ -301,70 +223,8 @@ class Store:
         """Return every movement of money and every cancellation, for tests to compare the product
         with.
         """
-        shop = self.world.shops[domain]
-        refunds, cancellations, transactions = [], [], []
-        for order in shop.orders.values():
-            for refund in order.refunds:
-                moved = [t for t in order.transactions if t.number_id in refund.transactions]
-                job = shop.jobs.get(refund.job_key or "")
-                refunds.append(
-                    {
-                        "order": order.id,
-                        "order_name": order.name,
-                        "id": refund.id,
-                        "note": refund.note,
-                        "idempotency_key": refund.key,
-                        "amount": order_sums.wire(sum((t.amount for t in moved), ZERO)),
-                        "currency": order.presentment_currency,
-                        "gateways": [t.gateway for t in moved],
-                        "at": refund.created_at.isoformat(),
-                        # Who made the refund, and the note of the cancellation it belongs to.
-                        "made_by": refund.made_by,
-                        "return": gid("Return", refund.return_number)
-                        if refund.return_number
-                        else None,
-                        "cancel_note": job.staff_note if job else None,
-                        "transactions": [
-                            {"id": t.id, "status": t.status, "amount": order_sums.wire(t.amount)}
-                            for t in moved
-                        ],
-                    }
-                )
-            if order.cancelled_at:
-                job = shop.jobs.get(order.cancel_key or "")
-                cancellations.append(
-                    {
-                        "order": order.id,
-                        "order_name": order.name,
-                        "reason": order.cancel_reason,
-                        "staff_note": order.cancel_staff_note,
-                        "at": order.cancelled_at.isoformat(),
-                        "made_by": job.made_by if job else "app",
-                    }
-                )
-            transactions += [
-                {
-                    "order": order.id,
-                    "order_name": order.name,
-                    "id": t.id,
-                    "kind": t.kind,
-                    "status": t.status,
-                    "gateway": t.gateway,
-                    "amount": order_sums.wire(t.amount),
-                    "parent": t.parent_number,
-                    "expires_at": t.expires_at.isoformat() if t.expires_at else None,
-                    "at": t.created_at.isoformat(),
-                }
-                for t in order.transactions
-            ]
-        return {
-            "refunds": refunds,
-            "cancelations": cancellations,
-            "transactions": transactions,
-            "returns": returning.ledger(shop),
-            "stock": restocking.ledger(shop),
-            "requests": [r for r in self.requests if r["shop"] == domain],
-        }
+        requests = [r for r in self.requests if r["shop"] == domain]
+        return ledger(self.world.shops[domain], requests)
 
     def save(self) -> None:
         """Write all shops to the state file, if there is one."""
@@ -438,8 +298,3 @@ def _await_banks(context: Context, order: Order) -> None:
         if waiting.bank_says and waiting.bank_at:
             left_s = (waiting.bank_at - context.now()).total_seconds()
             bank_refunds.await_bank(context, order, waiting, max(0.0, left_s))
-
-
-def plain(value: object) -> bytes:
-    """Encode a value as JSON; Decimals and times become strings."""
-    return json.dumps(value, ensure_ascii=False, default=str).encode()
