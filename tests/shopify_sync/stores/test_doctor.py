@@ -101,7 +101,7 @@ def test_checkouts_that_shopify_refuses_are_a_warning_and_fail_nothing_else(
 
 
 def test_the_doctor_reports_a_retired_api_version(shop: Shop, store: Store) -> None:
-    with patch("practice_store.web.server.VERSIONS", ("2027-01",)):
+    with patch("practice_store.web.admin_api.VERSIONS", ("2027-01",)):
         assert "Update Agent Inbox" in found(store, repair=True)["API version"][1]
     soon = datetime(2027, 8, 1, tzinfo=UTC)
     with patch("shopify_sync.setup.doctor.datetime") as clock:

@@ -273,9 +273,10 @@ def test_a_redirect_of_the_token_address_is_not_followed(
     add(admin)
     address = consent(admin, shop)
     from practice_store.web import server
+    from practice_store.web.answers import Answer
 
     def elsewhere(self: Any, *_: Any) -> Any:
-        return server.Answer(302, b"", headers={"Location": "http://169.254.169.254/"})
+        return Answer(302, b"", headers={"Location": "http://169.254.169.254/"})
 
     with patch.object(server.Handler, "_token", elsewhere):
         assert admin.get(address).status_code == 400
