@@ -337,7 +337,7 @@ def test_a_back_fill_of_a_list_that_was_cut_is_incomplete(
     for _ in range(3):
         shop.act(lambda c: staff_actions.refund(c, placed, Decimal("1.00"), "staff"))
     shop.held.clear()
-    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 2)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.fields.MAX_PAGE", 2)
     finish(backfill.begin(store))
     order = Order.objects.get()
     assert (order.is_incomplete, order.snapshot.unread) == (True, ("refunds",))

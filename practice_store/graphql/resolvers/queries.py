@@ -21,10 +21,8 @@ from practice_store.graphql.resolvers.base import (
     parse_gid,
     resolves,
 )
-from practice_store.graphql.resolvers.objects import (
-    location,
-    parts,
-)
+from practice_store.graphql.resolvers.objects.fields import parts
+from practice_store.graphql.resolvers.objects.locations import location
 from practice_store.state import (
     Checkout,
     Customer,

@@ -26,10 +26,8 @@ from practice_store.graphql.resolvers.base import (
     payload,
     resolves,
 )
-from practice_store.graphql.resolvers.objects import (
-    location,
-    parts,
-)
+from practice_store.graphql.resolvers.objects.fields import parts
+from practice_store.graphql.resolvers.objects.locations import location
 from practice_store.graphql.resolvers.queries import find_node
 from practice_store.state import (
     ZERO,

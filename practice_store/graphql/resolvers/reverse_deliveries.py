@@ -15,7 +15,7 @@ from practice_store.graphql.resolvers.base import (
     payload,
     resolves,
 )
-from practice_store.graphql.resolvers.objects import parts
+from practice_store.graphql.resolvers.objects.fields import parts
 from practice_store.graphql.resolvers.queries import find_node
 from practice_store.graphql.resolvers.returns import (
     reverse_line_part,

@@ -120,7 +120,7 @@ def test_an_order_with_twelve_parcels_is_shown_completely(
 @pytest.fixture
 def cut(shop: Shop, seen: Seen, monkeypatch: pytest.MonkeyPatch, conversation: Conversation) -> Any:
     """An order of 30 parcels in a world where a list ends after 25."""
-    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 25)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.fields.MAX_PAGE", 25)
     monkeypatch.setattr(complete_order, "MOST", 25)
     placed = shop.place(items=(("Chair", "10.00", 30),))
     shipped_one_by_one(shop, placed, 30)
@@ -172,7 +172,7 @@ def test_it_is_asked_again_before_sending(
     without_wake_ups(monkeypatch)
     placed = shop.place(items=(("Chair", "10.00", 30),))
     action = ask(seen(), refund("5.00"), alice)
-    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 25)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.fields.MAX_PAGE", 25)
     monkeypatch.setattr(complete_order, "MOST", 25)
     shipped_one_by_one(shop, placed, 30, under_way=30)
     found = perform(action)
@@ -188,7 +188,7 @@ def test_what_was_sent_already_is_still_found(
     without_wake_ups(monkeypatch)
     placed = shop.place(items=(("Sofa", "600.00", 1),))
     refunded_by_staff(shop, placed, 24)
-    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 24)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.fields.MAX_PAGE", 24)
     order = seen()
     monkeypatch.setattr(complete_order, "MOST", 25)
     action = ask(order, refund("5.00"), alice)
@@ -259,7 +259,7 @@ def test_an_agent_comparing_manually_is_told_that_the_list_is_cut(
     action = ask(order, refund("5.00"), alice)
     shop.fault(operation="refundCreate", phase="commit_then_drop", times=1)
     perform(action)
-    monkeypatch.setattr("practice_store.graphql.resolvers.objects.MAX_PAGE", 24)
+    monkeypatch.setattr("practice_store.graphql.resolvers.objects.fields.MAX_PAGE", 24)
     monkeypatch.setattr(complete_order, "MOST", 24)
     found = perform(action)
     assert found.state == ActionState.NEEDS_HUMAN
