@@ -44,6 +44,7 @@ class BulkOperation:
 
     @property
     def id(self) -> str:
+        """The gid: "gid://shopify/BulkOperation/1"."""
         return gid("BulkOperation", self.number_id)
 
     @property
@@ -57,10 +58,17 @@ class BulkOperations(Protocol):
 
     at_once: int
 
-    def running(self, shop: Shop) -> int: ...
-    def start(self, context: Context, query: str) -> BulkOperation: ...
-    def find(self, shop: Shop, number: int) -> BulkOperation | None: ...
-    def cancel(self, operation: BulkOperation) -> None: ...
+    def running(self, shop: Shop) -> int:
+        """Return how many of the shop's operations haven't ended."""
+
+    def start(self, context: Context, query: str) -> BulkOperation:
+        """Create an operation for a query that passed `bulk_rules`."""
+
+    def find(self, shop: Shop, number: int) -> BulkOperation | None:
+        """Return the shop's operation with this number, or None."""
+
+    def cancel(self, operation: BulkOperation) -> None:
+        """Ask an open operation to stop; it ends before it writes its next page."""
 
 
 @dataclass

@@ -50,6 +50,9 @@ def place_order(
     note: str | None = None,
     tags: list[str] | None = None,
 ) -> Order:
+    """Place an order of a customer, with standard shipping; `presentment` is their currency if it
+    isn't the shop's.
+    """
     presentment = presentment or context.shop.currency
     first, _, last = name.partition(" ")
     lines = []
@@ -103,12 +106,14 @@ def place_order(
 
 
 def random_tracking(rng: random.Random) -> list[Tracking]:
+    """Return a tracking number of a random carrier, with its link if the carrier has one."""
     company, pattern = rng.choice(_CARRIERS)
     number = f"{company[:2].upper()}{rng.randrange(10**9, 10**10)}"
     return [Tracking(number=number, company=company, url=pattern.format(number) or None)]
 
 
 def cancel(context: Context, order: Order, *, refund: bool) -> None:
+    """Cancel the order as the shop's staff, at once."""
     key = f"seed-{order.number_id}"
     cancellation.start_cancel(
         context, order, reason="CUSTOMER", refund=refund, staff_note=None, key=key, made_by="staff"

@@ -49,6 +49,7 @@ _PARCEL_STATES: Final = (
 
 
 def random_order(context: Context, rng: random.Random) -> Order:
+    """Place an order of a random customer for up to four products."""
     first, last, country = rng.choice(_PEOPLE)
     number = rng.randrange(40)
     presentment = {"JP": "JPY", "KW": "KWD", "US": "USD", "GB": "USD"}.get(country, "")

@@ -51,6 +51,7 @@ def story_order(
     presentment: str = "",
     country: str = "DE",
 ) -> Order:
+    """Place the order of a story, paid or with its payment pending."""
     items = [(product, quantity) for product in products]
     order = place_order(
         context,

@@ -62,6 +62,7 @@ def spoiled(answer: Answer, rule: Rule, fields: tuple[str, ...]) -> Answer:
 
 
 def throttled(store: Store, shop: Shop, cost: int) -> JsonObject:
+    """Return Shopify's answer to a query that costs more than the bucket holds."""
     status = store.buckets[shop.domain].status() | {"restoreRate": RESTORE_RATE}
     return {
         "errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],

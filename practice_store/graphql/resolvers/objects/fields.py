@@ -48,10 +48,12 @@ def add_sums(type_name: str, table: dict[str, Sum]) -> None:
 
 
 def order_of(parent: Parent) -> Order:
+    """Return the order that a field's parent is, or is a part of."""
     return parent if isinstance(parent, Order) else parent.order
 
 
 def add_fields(type_name: str, table: dict[str, Resolver]) -> None:
+    """Register resolvers for fields of a type."""
     RESOLVERS.setdefault(type_name, {}).update(table)
 
 
@@ -70,6 +72,8 @@ def cut_list(rows: Callable[[Order], Sequence[Resource]]) -> Resolver:
 
 
 def page_of(rows: Callable[[Any], Sequence[Resource]]) -> Resolver:
+    """Return a resolver for a connection of rows, as Parts of their order."""
+
     def resolve(parent: Parent, _context: Context, args: Args) -> JsonObject:
         return connection(parts(order_of(parent), rows(parent)), args)
 

@@ -73,6 +73,7 @@ add_fields(
 
 
 def duty_of_line(order: Order, line: LineItem) -> JsonObject:
+    """Return the Duty of a line that has one."""
     return {
         "id": refunding.duty_id(line),
         "price": order_sums.bag(order, line.duty),
@@ -114,4 +115,5 @@ add_fields(
 def line_item_of(
     part: Part[RefundLine] | Part[FulfillmentLine] | Part[FulfillmentOrderLine],
 ) -> Part[LineItem]:
+    """Return the order's line that a refund's, parcel's or fulfillment order's line is about."""
     return Part(part.order, part.order.line(part.row.line_number))

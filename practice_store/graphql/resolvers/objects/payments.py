@@ -25,6 +25,7 @@ add_fields(
 
 
 def gateway_label(gateway: str) -> str:
+    """Return the gateway's name as Shopify shows it."""
     if gateway == payments.STORE_CREDIT_GATEWAY:
         return "Store credit"
     return gateway if " " in gateway else gateway.replace("_", " ").title()
