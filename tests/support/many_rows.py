@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db import connection, models, transaction
 from django.db.backends.utils import CursorWrapper
 
-from bench.sample import snapshots
+from bench.harness.sample import snapshots
 from inbox.models import (
     Channel,
     Contact,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from bench.result import Result, times_ms
+from bench.harness.result import Result, times_ms
 
 ORDERS = 1000
 SAMPLE = 40

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench import databases
-from bench.result import Result
+from bench.harness import databases
+from bench.harness.result import Result
 
 SMALL: Final = 10_000
 ROWS: Final = 100_000
@@ -78,7 +78,7 @@ def _compare(url: str, rows: int) -> list[Result]:
 
 def _in_a_process(url: str, rows: int) -> dict[str, Measured]:
     done = subprocess.run(
-        [sys.executable, "-c", f"from bench import scale; scale.child({rows})"],
+        [sys.executable, "-c", f"from bench.pages import scale; scale.child({rows})"],
         env=os.environ | {"DATABASE_URL": url},
         stdout=subprocess.PIPE,
         check=True,

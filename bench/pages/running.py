@@ -10,7 +10,7 @@ from pathlib import Path
 
 import urllib3
 
-from bench.result import Result, p99
+from bench.harness.result import Result, p99
 from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
 
 CLICKS = 40

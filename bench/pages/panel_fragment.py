@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from datetime import timedelta
 
-from bench.result import Result, times_ms
+from bench.harness.result import Result, times_ms
 
 
 def run() -> list[Result]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bench.databases import own_postgresql
+from bench.harness.databases import own_postgresql
 from core.server import processes as product
 from core.server.processes import (
     Processes,
@@ -27,7 +27,7 @@ from core.server.processes import (
 from shopify_sync.webhooks.signing import sign
 from tests.chaos.servers import free_port
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "bench" / "peers"
 INSTALLED = ROOT / "var" / "bench"
 SECRET = "shpss_bench"  # noqa: S105  opens nothing

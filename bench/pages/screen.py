@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from bench.result import Result
+from bench.harness.result import Result
 from tests.support.colleague import changing
 from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
 

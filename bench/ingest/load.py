@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.result import p99
+from bench.harness.result import p99
 
 WRK = shutil.which("wrk")
 

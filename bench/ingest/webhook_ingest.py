@@ -27,8 +27,9 @@ import statistics
 import sys
 from collections import defaultdict
 
-from bench import load, receivers, sample
-from bench.result import Result
+from bench.harness import sample
+from bench.harness.result import Result
+from bench.ingest import load, receivers
 
 CONNECTIONS = (8, 32)
 SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.result import Result
+from bench.harness.result import Result
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def on_both(module: str) -> list[Result]:
 
 
 def _in_a_process(module: str, url: str) -> list[Result]:
-    code = f"import bench.databases as d; d.child({module!r})"
+    code = f"import bench.harness.databases as d; d.child({module!r})"
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"DATABASE_URL": url},

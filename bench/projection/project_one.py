@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bench.databases import on_both
-from bench.result import Result, interleaved
+from bench.harness.databases import on_both
+from bench.harness.result import Result, interleaved
 
 if TYPE_CHECKING:
     from orders.models import Order
@@ -27,14 +27,14 @@ ROUNDS = 5
 
 def run() -> list[Result]:
     """Measure on both databases."""
-    return on_both("bench.project_one")
+    return on_both("bench.projection.project_one")
 
 
 def measure() -> list[Result]:
     """Measure on the database of this process."""
     from django.db import connection
 
-    from bench import rows_by_orm
+    from bench.projection import rows_by_orm
 
     contenders: dict[str, Callable[[Any, OrderSnapshot], object]] = {
         "ours": _record,
@@ -70,7 +70,7 @@ def _turns(
     """Return a contender's round of first reads and its round of changed orders, in orders per
     second.
     """
-    from bench import sample
+    from bench.harness import sample
     from orders.models import Order, Store
 
     store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.result import Result
+from bench.harness.result import Result
 from core.server import processes
 from tests.support.demo import CHROMIUM, FLAGS, free_port
 

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.databases import on_both
-from bench.result import Result
-from bench.sample import LINES, order_lines
+from bench.harness.databases import on_both
+from bench.harness.result import Result
+from bench.harness.sample import LINES, order_lines
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -37,7 +37,7 @@ SAMPLE = 300
 
 def run() -> list[Result]:
     """Measure on both databases."""
-    return on_both("bench.backfill")
+    return on_both("bench.projection.backfill")
 
 
 def measure() -> list[Result]:

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bench.databases import on_both
-from bench.result import Result, interleaved
+from bench.harness.databases import on_both
+from bench.harness.result import Result, interleaved
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -34,14 +34,14 @@ ROUNDS = 3
 
 def run() -> list[Result]:
     """Measure on both databases."""
-    return on_both("bench.project_batch")
+    return on_both("bench.projection.project_batch")
 
 
 def measure() -> list[Result]:
     """Measure on the database of this process."""
     from django.db import connection
 
-    from bench import rows_by_orm
+    from bench.projection import rows_by_orm
 
     def one_by_one(store: Store, batch: list[OrderSnapshot]) -> None:
         for one in batch[:50]:
@@ -83,7 +83,7 @@ def _turns(
 
     `times`: how many times larger a batch is than the part of it that the contender writes.
     """
-    from bench import sample
+    from bench.harness import sample
     from orders.models import Store
 
     store = Store.objects.create(domain=f"{name.replace(' ', '-')}.myshopify.com")
@@ -127,7 +127,7 @@ def _finished(store: Store, snapshots: list[OrderSnapshot]) -> list[list[Tables]
     """
     from django.utils import timezone
 
-    from bench.rows_by_orm import PARTS
+    from bench.projection.rows_by_orm import PARTS
     from orders.models import Order, OrderEvent, OrderTracking
     from orders.projection import (
         columns,

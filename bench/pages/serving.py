@@ -16,7 +16,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from bench.result import Result
+from bench.harness.result import Result
 from core.server import processes as product
 from core.server.processes import Processes
 from tests.chaos.servers import free_port

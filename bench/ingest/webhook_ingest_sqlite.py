@@ -7,9 +7,9 @@ webhook_ingest.
 
 from __future__ import annotations
 
-from bench import receivers
-from bench.result import Result
-from bench.webhook_ingest import compare
+from bench.harness.result import Result
+from bench.ingest import receivers
+from bench.ingest.webhook_ingest import compare
 
 
 def run() -> list[Result]:
