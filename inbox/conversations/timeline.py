@@ -17,21 +17,16 @@ from django.utils.translation import gettext as _
 from core.database.keyset import rows_before
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
-from inbox.models.conversations import conversation_id
 from inbox.outbox import status_text
 from inbox.scopes import EVERYTHING, Scope
-from orders import previews
 from orders.actions import approval_steps, status_texts
-from orders.actions.approval_steps import Step
-from orders.models import EventKind, EventSource, OrderAction, OrderEvent
-from orders.money import Money
+from orders.models import EventKind, EventSource, OrderEvent
 
 MESSAGES_A_PAGE: Final = 50
 MESSAGES_AT_MOST: Final = 300
 EVENTS_READ: Final = 60
 # More than any person has.
 _ORDERS_READ: Final = 1000
-ACTIVITY_ROWS: Final = 100
 # Longer than a working messenger takes to deliver a message.
 LATE: Final = timedelta(minutes=10)
 _LATE_SHOWN: Final = 5
@@ -102,25 +97,6 @@ class Thread:
     def last_key(self) -> str:
         """The key of the newest entry: if it changes, the page has something new at the end."""
         return self.entries[-1].key if self.entries else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActivityRow:
-    """One order event in a contact's activity table."""
-
-    kind: str
-    label: str
-    occurred_at: datetime
-    actor: str
-    source: str
-    order_name: str
-    order_url: str
-    amount: Money | None
-    reason: str
-    detail: str
-    conversation_url: str
-    # Where an agent requested it, in words.
-    where: str
 
 
 def thread(
@@ -202,39 +178,6 @@ def _count_to_unread(messages: QuerySet[Message], unread_after: int | None) -> i
     else:
         first = inbound.filter(pk__gt=unread_after).aggregate(at=Min("created_at"))["at"]
     return messages.filter(created_at__gte=first).count() if first else 0
-
-
-def activity(contact: Contact, *, scope: Scope) -> tuple[ActivityRow, ...]:
-    """Return the latest events of the contact's orders at the scope's stores, newest first, with the
-    steps of requests for approval.
-
-    Seven queries at most.
-    """
-    orders = _order_ids(contact, scope)
-    events = (
-        OrderEvent.objects.filter(order__in=orders)
-        .select_related("order__store", "actor", "action__requested_by", "action__order__store")
-        .order_by("-occurred_at", "-pk")[:ACTIVITY_ROWS]
-    )
-    several = scope.active_stores().count() > 1
-    rows = list(events)
-    steps = approval_steps.steps_of(orders)
-    acted = [event.action for event in rows if event.action]
-    seen = _seen_origins([*acted, *(step.action for step in steps)], scope)
-    shown = [_activity_row(event, with_store=several, seen=seen) for event in rows]
-    shown += [_approval_row(step, with_store=several, seen=seen) for step in reversed(steps)]
-    # Stable, so that of two at the same moment the later one stays on top.
-    shown.sort(key=lambda row: row.occurred_at, reverse=True)
-    return tuple(shown[:ACTIVITY_ROWS])
-
-
-def _seen_origins(actions: Iterable[OrderAction], scope: Scope) -> frozenset[int]:
-    """Return the IDs of the conversations that these actions came from, if in the scope."""
-    origins = (action.origin for action in actions)
-    wanted = {pk for origin in origins if (pk := conversation_id(origin)) is not None}
-    if not wanted or scope.teams is None:
-        return frozenset(wanted)
-    return frozenset(scope.conversations().filter(pk__in=wanted).values_list("pk", flat=True))
 
 
 def _events(orders: Collection[int], *, since: datetime) -> Iterable[OrderEvent]:
@@ -326,6 +269,19 @@ def _page_url(message: Message, conversation: Conversation) -> str:
     return f"{url}?{urlencode({'before': following})}" if following else url
 
 
+def before_of(conversation: Conversation, pk: int) -> int | None:
+    """Return the `before` of a page of the past with this message in its middle.
+
+    None if the newest page has it, or if it isn't in this conversation. Two queries.
+    """
+    at = conversation.messages.filter(pk=pk).values_list("created_at", flat=True).first()
+    if at is None:
+        return None
+    below = conversation.messages.filter(_below(at, pk)).order_by("created_at", "pk")
+    following = list(below.values_list("pk", flat=True)[:MESSAGES_A_PAGE])
+    return following[MESSAGES_A_PAGE // 2] if len(following) == MESSAGES_A_PAGE else None
+
+
 def _late_entry(message: Message, *, page: str) -> Entry:
     when = date_format(localtime(message.created_at), "j F Y, H:i")
     return Entry(
@@ -345,7 +301,7 @@ def _file(found: dict[str, str]) -> File:
 
 
 def _event(event: OrderEvent) -> Entry:
-    parts = [f"{event.get_kind_display()} {event.order.name}"]
+    parts = [f"{event.label} {event.order.name}"]
     if event.kind == EventKind.ACTION_FAILED and event.action:
         words = status_texts.words(event.action)
         parts = [f"{event.order.name} · {words.title}", words.text]
@@ -383,55 +339,3 @@ def _actor(event: OrderEvent) -> str:
     if event.actor:
         return event.actor.get_short_name() or event.actor.get_username()
     return str(event.get_source_display())
-
-
-def _activity_row(event: OrderEvent, *, with_store: bool, seen: Collection[int]) -> ActivityRow:
-    origin = event.action.origin if event.action else ""
-    pk = conversation_id(origin)
-    url = reverse("inbox:conversation", args=[pk]) if pk in seen else ""
-    label, detail = str(event.get_kind_display()), event.detail
-    if event.kind == EventKind.ACTION_FAILED and event.action:
-        words = status_texts.words(event.action)
-        label, detail = words.label, words.text
-    return ActivityRow(
-        kind=event.kind,
-        label=label,
-        occurred_at=event.occurred_at,
-        actor=_actor(event),
-        source=str(event.get_source_display()),
-        # Order names are unique within a store only.
-        order_name=f"{event.order.name} · {event.order.store}" if with_store else event.order.name,
-        order_url=reverse("order:page", args=[event.order_id]),
-        amount=event.money,
-        reason=_reason(event),
-        detail=detail,
-        conversation_url=url,
-        where=status_texts.where(event.action) if event.action else "",
-    )
-
-
-def _approval_row(step: Step, *, with_store: bool, seen: Collection[int]) -> ActivityRow:
-    order = step.action.order
-    pk = conversation_id(step.action.origin)
-    return ActivityRow(
-        kind=step.kind,
-        label=step.title,
-        occurred_at=step.at,
-        actor=step.actor or str(EventSource.AUTOMATION.label),
-        source=str(EventSource.AGENT.label if step.actor else EventSource.AUTOMATION.label),
-        order_name=f"{order.name} · {order.store}" if with_store else order.name,
-        order_url=reverse("order:page", args=[order.pk]),
-        # The title names it already; at the edge stands only money that moved.
-        amount=None,
-        reason="",
-        detail=step.detail,
-        conversation_url=reverse("inbox:conversation", args=[pk]) if pk in seen else "",
-        where=status_texts.where(step.action),
-    )
-
-
-def _reason(event: OrderEvent) -> str:
-    """Return the label of the reason the agent chose, else the one Shopify's admin shows."""
-    if event.action:
-        return str(event.action.proposal.get("reason_label", ""))
-    return previews.reason_words(event.reason)

@@ -18,6 +18,7 @@ from inbox import (
 )
 from inbox.channels import recipients
 from inbox.contacts import profile
+from inbox.contacts.activity import page as activity
 from inbox.conversations import (
     drafts,
     listing,
@@ -56,9 +57,13 @@ def list_rows(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def conversation(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Show a conversation. The order sidebar follows in the same response and never delays it."""
+    """Show a conversation, on the page with ?message= if given. The order sidebar follows in the same
+    response and never delays it."""
     found = access.get_conversation(request.user, pk)
-    context = page_context(request, found, before=number(request.GET.get("before", "")))
+    before = number(request.GET.get("before", ""))
+    if (message := number(request.GET.get("message", ""))) is not None:
+        before = timeline.before_of(found, message)
+    context = page_context(request, found, before=before)
     if fragment_requests.wants(request, "view"):
         return render(request, "inbox/_view.html", context)
     return whole_page(request, found, context)
@@ -97,7 +102,7 @@ def thread(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_GET
 def contact(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show who a contact is, and everything that happened to their orders."""
+    """Show who a contact is, and everything that happened to their orders and conversations."""
     found = access.get_contact(request.user, pk)
     known = list(found.identities.select_related("added_by", "removed_by"))
     text = profile.all_text(found, agent=request.user)
@@ -114,7 +119,7 @@ def contact(request: HttpRequest, pk: int) -> HttpResponse:
             if identity.removed_at is None and identity.kind != IdentityKind.CHANNEL_USER
         ],
         "removed": [identity for identity in shown if identity.removed_at],
-        "activity": timeline.activity(found, scope=scope_of(request.user)),
+        "activity": _activity(request, found),
         "conversations": _conversations(request, found),
         **_base_context(request),
     }
@@ -135,11 +140,15 @@ def _conversations(request: HttpRequest, found: Contact) -> list[Conversation]:
 
 @require_GET
 def contact_activity(request: HttpRequest, pk: int) -> HttpResponse:
-    """Return what happened to the contact's orders, for a live update."""
+    """Return the first page of the contact's activity, for a live update."""
     found = access.get_contact(request.user, pk)
-    activity = timeline.activity(found, scope=scope_of(request.user))
-    context = {"contact": found, "activity": activity}
+    context = {"activity": _activity(request, found)}
     return render(request, "inbox/_activity.html", context)
+
+
+def _activity(request: HttpRequest, found: Contact) -> activity.Page:
+    show, after = (request.GET.get(name, "") for name in ("show", "after"))
+    return activity.page_of(found, scope=scope_of(request.user), show=show, after=after)
 
 
 def page_context(

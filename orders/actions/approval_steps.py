@@ -6,13 +6,14 @@ twice and nothing is missing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from orders.actions import status_texts
@@ -46,6 +47,17 @@ class Step:
     detail: str
 
 
+_ENDS: Final = {
+    ActionState.DECLINED.value: StepKind.DECLINED,
+    ActionState.WITHDRAWN.value: StepKind.WITHDRAWN,
+}
+# What follows the decision is no step.
+_IS_STEP: Final = Q(kind=AuditKind.APPROVAL) | Q(kind=AuditKind.ACTION) & (
+    Q(after=ActionState.AWAITING_APPROVAL)
+    | Q(before=ActionState.AWAITING_APPROVAL, after__in=[ActionState.EXPIRED, *_ENDS])
+)
+
+
 def steps_of(orders: Collection[int], *, since: datetime | None = None) -> list[Step]:
     """Return the steps of the requests about the orders with these IDs, oldest first, `since` then.
 
@@ -55,22 +67,47 @@ def steps_of(orders: Collection[int], *, since: datetime | None = None) -> list[
     if since is not None:
         # A request is decided or lapses within hours, but its steps may be on both sides.
         rows = rows.exclude(settled_at__lt=since)
-    rows = rows.select_related("order__store", "requested_by").defer("order__document", "steps")
-    actions = {action.pk: action for action in rows.order_by("-pk")[:ACTIONS_AT_MOST]}
+    actions = {action.pk: action for action in _with_order(rows).order_by("-pk")[:ACTIONS_AT_MOST]}
     if not actions:
         return []
-    entries = AuditEntry.objects.filter(
-        action_id__in=actions, kind__in=(AuditKind.ACTION, AuditKind.APPROVAL)
-    )
+    entries = AuditEntry.objects.filter(_IS_STEP, action_id__in=actions)
     if since is not None:
         entries = entries.filter(at__gte=since)
-    found = list(entries.order_by("pk"))
-    people = _names(found)
-    return [
-        _step(entry, kind, actions[entry.action_id], people)
-        for entry in found
+    return list(_steps(list(entries.order_by("pk")), actions).values())
+
+
+def entries_of(orders: Collection[int]) -> QuerySet[AuditEntry]:
+    """Return the entries of the log that are steps of requests about the orders with these IDs.
+
+    `steps_from` says what they mean. One query, for the requests.
+    """
+    requests = OrderAction.objects.filter(order__in=orders, approvals_needed__gt=0)
+    actions = list(requests.order_by().values_list("pk", flat=True))
+    if not actions:
+        return AuditEntry.objects.none()
+    return AuditEntry.objects.filter(_IS_STEP, action_id__in=actions)
+
+
+def steps_from(entries: Collection[AuditEntry]) -> dict[int, Step]:
+    """Return the steps that these entries record, by the entries' IDs. At most two queries."""
+    wanted = {entry.action_id for entry in entries if entry.action_id}
+    if not wanted:
+        return {}
+    rows = _with_order(OrderAction.objects.filter(pk__in=wanted))
+    return _steps(entries, {action.pk: action for action in rows})
+
+
+def _with_order(rows: QuerySet[OrderAction]) -> QuerySet[OrderAction]:
+    return rows.select_related("order__store", "requested_by").defer("order__document", "steps")
+
+
+def _steps(entries: Collection[AuditEntry], actions: Mapping[int, OrderAction]) -> dict[int, Step]:
+    people = _names(entries)
+    return {
+        entry.pk: _step(entry, kind, actions[entry.action_id], people)
+        for entry in entries
         if entry.action_id and (kind := _kind(entry, actions[entry.action_id]))
-    ]
+    }
 
 
 def _names(entries: Iterable[AuditEntry]) -> dict[int, str]:
@@ -89,12 +126,6 @@ def _kind(entry: AuditEntry, action: OrderAction) -> StepKind | None:
     if entry.after == ActionState.EXPIRED:
         return StepKind.LAPSED if action.outcome == Outcome.NOT_APPROVED else StepKind.STALE
     return _ENDS.get(entry.after)
-
-
-_ENDS: Final = {
-    ActionState.DECLINED.value: StepKind.DECLINED,
-    ActionState.WITHDRAWN.value: StepKind.WITHDRAWN,
-}
 
 
 def _step(entry: AuditEntry, kind: StepKind, action: OrderAction, people: dict[int, str]) -> Step:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, Substr
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.database.leases import is_due
@@ -126,6 +127,13 @@ class OrderEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.order}"
+
+    @property
+    def label(self) -> str:
+        """What happened, in words; a kind of a newer release is shown as it is stored."""
+        is_known = self.kind in EventKind.values
+        unknown = gettext("Unknown (%(word)s)") % {"word": self.kind}
+        return str(self.get_kind_display()) if is_known else unknown
 
     @property
     def money(self) -> Money | None:

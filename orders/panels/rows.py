@@ -91,16 +91,17 @@ def tracking_text(snapshot: OrderSnapshot) -> str:
 
 
 def event_row(event: OrderEvent) -> EventRow:
-    """Return a timeline row. A failed action is described like its notice."""
+    """Return a timeline row. A failed action is described like its notice, and a kind of a newer
+    release is shown as it is stored."""
     actor = ""
     if event.actor:
         actor = event.actor.get_short_name() or event.actor.get_username()
-    label, detail = str(event.get_kind_display()), event.detail
+    label, detail = event.label, event.detail
     if event.kind == EventKind.ACTION_FAILED and event.action:
         words = status_texts.words(event.action)
         label, detail = words.label, words.text
     return EventRow(
-        kind=EventKind(event.kind),
+        kind=event.kind,
         label=label,
         occurred_at=event.occurred_at,
         actor=actor or str(event.get_source_display()),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orders.errors import Refusal
-from orders.models import ActionState, EventKind
+from orders.models import ActionState
 from orders.money import Money
 from orders.snapshot import Address, LineItem, Tracking
 from orders.statuses.badges import (
@@ -157,7 +157,7 @@ class ActionNotice:
 class EventRow:
     """An entry of the order's timeline."""
 
-    kind: EventKind
+    kind: str
     label: str
     occurred_at: datetime
     actor: str

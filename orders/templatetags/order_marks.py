@@ -32,6 +32,11 @@ _EVENT_ICONS: Final = {
     "approval_lapsed": "alarm-clock",
     "approval_stale": "refresh-cw",
     "approval_withdrawn": "undo-2",
+    "campaign": "mail",
+    "message_inbound": "message-square",
+    "message_reply": "reply",
+    "message_confirmation": "check-check",
+    "message_note": "lock",
 }
 _EVENT_TONES: Final = {
     "canceled": "critical",

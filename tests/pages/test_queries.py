@@ -194,7 +194,7 @@ def an_event(order: Order, by: User, number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["", "activity/"])
+@pytest.mark.parametrize("part", ["", "activity/", "activity/?show=messages"])
 def test_a_contact(channel: Channel, store: Store, boss: Client, alice: User, part: str) -> None:
     contact = a_person(channel, store, 0, to=alice).contact
 
@@ -211,9 +211,11 @@ def test_a_contact(channel: Channel, store: Store, boss: Client, alice: User, pa
                 removed_by=alice,
                 removed_at=timezone.now() if number % 2 else None,
             )
-            Conversation.objects.create(
+            more = Conversation.objects.create(
                 contact=contact, channel=channel, external_id=f"more-{count}-{number}"
             )
+            services.note(conversation=more, by=alice, text="Seen.")
+            services.reply(conversation=more, by=alice, text="Hello!")
 
     same_for_many(make, lambda: counted(boss, f"/inbox/contacts/{contact.pk}/{part}"))
 

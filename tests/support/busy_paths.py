@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from core import queue
+from inbox.contacts.activity.sources import Show
 from inbox.models import Conversation
 from orders.models import Order
 from settings.celery import SCHEDULE
@@ -44,13 +45,24 @@ def _pages(client: Client, number: int) -> dict[str, Path]:
         "list_halfway_down": _get(client, f"/inbox/?scope=all&state=resolved&after={after}"),
         "conversation": _get(client, conversation),
         "panel": _get(client, f"{conversation}orders/"),
-        "contact": _get(client, f"/inbox/contacts/{newest.contact_id}/"),
+        **_activity(client, newest.contact_id, deep.last_message_at.isoformat()),
         "decisions": _get(client, "/inbox/decisions/"),
         "refunds_due": _get(client, "/inbox/decisions/refunds/"),
         "order_list": _get(client, "/inbox/orders/"),
         "order_list_held": _get(client, "/inbox/orders/?attention=held"),
         "order_list_failed": _get(client, "/inbox/orders/?attention=failed"),
         "order": _get(client, reverse("order:page", args=[Order.objects.latest("placed_at").pk])),
+    }
+
+
+def _activity(client: Client, contact: int, at: str) -> dict[str, Path]:
+    """Name the contact's page with each filter, and a page of the past."""
+    page = f"/inbox/contacts/{contact}/"
+    after = f"after={at.replace('+', '%2B')}~message~{2**40}"
+    return {
+        "contact": _get(client, page),
+        "contact_older": _get(client, f"{page}?{after}"),
+        **{f"contact_{show}": _get(client, f"{page}?show={show}&{after}") for show in Show},
     }
 
 
