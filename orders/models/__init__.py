@@ -18,7 +18,14 @@ from orders.models.actions import (
 from orders.models.audit import AuditEntry, AuditKind, AuditScan, AuditSeal
 from orders.models.checkouts import Checkout
 from orders.models.customers import IS_NAMED, Customer
-from orders.models.events import REFUNDED_KEY, EventKind, EventSource, OrderEvent
+from orders.models.events import (
+    RECEIVED,
+    REFUNDED_KEY,
+    RELEASED,
+    EventKind,
+    EventSource,
+    OrderEvent,
+)
 from orders.models.orders import (
     Order,
     OrderFulfillment,
@@ -45,7 +52,9 @@ __all__ = [
     "IS_NAMED",
     "MARKER_BEGINS",
     "NOTHING_DONE_STATES",
+    "RECEIVED",
     "REFUNDED_KEY",
+    "RELEASED",
     "SENDABLE_STATES",
     "SETTLED_STATES",
     "TRANSITIONS",

@@ -19,7 +19,7 @@ from orders.money import Money
 
 
 class EventKind(models.TextChoices):
-    """What can happen to an order; campaigns are triggered by these."""
+    """What can happen to an order. Campaigns are triggered by the first six."""
 
     PLACED = "placed", _("Order placed")
     PAID = "paid", _("Payment received")
@@ -28,6 +28,11 @@ class EventKind(models.TextChoices):
     CANCELED = "canceled", _("Order canceled")
     REFUNDED = "refunded", _("Refunded")
     ACTION_FAILED = "action_failed", _("Not carried out")
+    RETURN = "return", _("Return")
+    EDITED = "edited", _("Order edited")
+    HOLD = "hold", _("On hold")
+    DISPUTE = "dispute", _("Payment dispute")
+    NOTE = "note", _("Note on the order changed")
 
 
 class EventSource(models.TextChoices):
@@ -38,6 +43,9 @@ class EventSource(models.TextChoices):
     AUTOMATION = "automation", _("Automation")
 
 
+# Our own reasons: goods of a return that came back, and a hold that ended.
+RECEIVED: Final = "RECEIVED"
+RELEASED: Final = "RELEASED"
 # Prefix of a refund event's key; Shopify's ID of the refund follows.
 REFUNDED_KEY: Final = "refunded:"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from orders.actions import status_texts
 from orders.models import EventKind, Order, OrderEvent
 from orders.panels import details, line_changes
+from orders.panels.event_texts import text_of
 from orders.panels.types import (
     EventRow,
     LineParcel,
@@ -15,6 +17,9 @@ from orders.panels.types import (
 )
 from orders.snapshot import Fulfillment, OrderSnapshot
 from orders.statuses import badges
+
+# What they are about is their status; of the others, the card says the reason elsewhere.
+_WITH_REASON: Final = frozenset({EventKind.RETURN, EventKind.DISPUTE})
 
 
 def line_rows(snapshot: OrderSnapshot, *, now: datetime, order: Order) -> tuple[LineRow, ...]:
@@ -96,16 +101,14 @@ def event_row(event: OrderEvent) -> EventRow:
     actor = ""
     if event.actor:
         actor = event.actor.get_short_name() or event.actor.get_username()
-    label, detail = event.label, event.detail
-    if event.kind == EventKind.ACTION_FAILED and event.action:
-        words = status_texts.words(event.action)
-        label, detail = words.label, words.text
+    text = text_of(event)
+    reason = text.reason if event.kind in _WITH_REASON else ""
     return EventRow(
         kind=event.kind,
-        label=label,
+        label=text.label,
         occurred_at=event.occurred_at,
         actor=actor or str(event.get_source_display()),
         amount=event.money,
-        detail=detail,
+        detail=" · ".join(part for part in (reason, text.detail) if part),
         where=status_texts.where(event.action) if event.action else "",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from django.db import transaction
@@ -20,6 +21,8 @@ from orders.actions.progress import (
     refund_of,
 )
 from orders.models import REFUNDED_KEY, EventKind, EventSource, Order, OrderAction, OrderEvent
+from orders.projection import changes
+from orders.projection.changes import Happening
 from orders.signals import event_recorded, events_written
 from orders.snapshot import OrderSnapshot, Refund
 from orders.statuses.badges import (
@@ -31,18 +34,22 @@ from orders.statuses.money_moved import parts
 Row = dict[str, Any]
 
 
-def record_events(order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction]) -> None:
+def record_events(
+    order: Order, snapshot: OrderSnapshot, actions: Sequence[OrderAction], *, seen_at: datetime
+) -> None:
     """Add the events that this snapshot shows and the timeline lacks.
 
-    Expects the caller's transaction, the order as it was locked, and its actions, newest first.
-    Events from before the store was connected are history and are not announced.
+    Expects the caller's transaction, the order as it was locked, its actions, newest first, and when
+    the read began. Events from before the store was connected are history and are not announced.
     """
     known: set[str] = set()
     # An order that was never read has no events yet.
     if order.version:
         known.update(key for (key,) in select(OrderEvent, "key", order_id=order.pk))
     events = _events(order.pk, snapshot, actions, is_first=not order.version)
-    found = _mark_history(events, order.store.connected_at)
+    found = _mark_history(
+        chain(events, _changed(order, snapshot, seen_at)), order.store.connected_at
+    )
     missing = [row for row in found if row["key"] not in known]
     now = timezone.now()
     new = [row | {"recorded_at": now} for row in missing]
@@ -130,6 +137,24 @@ def _events(
             reason=snapshot.cancel_reason[:100],
         )
     yield from _refund_events(order_id, snapshot, actions)
+    for change in changes.dated(snapshot):
+        yield _unannounced(order_id, change)
+
+
+def _changed(order: Order, snapshot: OrderSnapshot, seen_at: datetime) -> Iterator[Row]:
+    """Yield what is different from the order's stored state, if that was read completely."""
+    # Masking changes texts, and a back-fill leaves lists out.
+    if order.document and not order.is_partial and not order.masked_at:
+        for change in changes.between(order.snapshot, snapshot, seen_at=seen_at):
+            yield _unannounced(order.pk, change)
+
+
+def _unannounced(order_id: int, change: Happening) -> Row:
+    """Return an event that no campaign waits for."""
+    event = _event(
+        order_id, change.kind, change.key, change.at, reason=change.reason, detail=change.detail
+    )
+    return event | {"announced_at": change.at}
 
 
 def _refund_events(

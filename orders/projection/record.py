@@ -211,7 +211,7 @@ def record_snapshot(
                 mention(
                     locked.store, snapshot.customer, read_started_at=read_started_at, spent=moved
                 )
-            record_events(locked, snapshot, actions)
+            record_events(locked, snapshot, actions, seen_at=read_started_at)
         settled = settle_by_evidence(locked, snapshot, actions, now=now)
         if changed or settled:
             _announce(locked.pk)

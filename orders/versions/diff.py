@@ -51,6 +51,7 @@ _RETURN: Final[dict[str, _StrPromise]] = {
     "CLOSED": gettext_lazy("Closed"),
     "CANCELED": gettext_lazy("Canceled"),
     "DECLINED": gettext_lazy("Declined"),
+    "RECEIVED": gettext_lazy("Received"),
 }
 
 
@@ -199,10 +200,10 @@ def _refunds_and_returns(before: OrderSnapshot, after: OrderSnapshot) -> Iterato
     for found in after.returns:
         name = _("Return %s") % found.name
         if found.gid not in returns:
-            yield f"{name}: {_return_word(found.status)}"
+            yield f"{name}: {return_word(found.status)}"
         else:
             earlier = returns[found.gid].status
-            yield from _moved(name, _return_word(earlier), _return_word(found.status))
+            yield from _moved(name, return_word(earlier), return_word(found.status))
     disputes = {dispute.gid: dispute.status for dispute in before.disputes}
     for dispute in after.disputes:
         if dispute.gid not in disputes:
@@ -215,7 +216,8 @@ def _failed(refund: Refund) -> Decimal:
     return parts(refund).failed.presentment.amount
 
 
-def _return_word(raw: str) -> str:
+def return_word(raw: str) -> str:
+    """Return the label of a return's status, or of the goods' arrival in the timeline."""
     return str(_RETURN[raw]) if raw in _RETURN else badges.unknown_label(raw)
 
 

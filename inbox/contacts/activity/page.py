@@ -17,11 +17,11 @@ from inbox.contacts.activity.sources import LABELS, Position, Show, Sources
 from inbox.models import CampaignMessage, Contact, DeliveryState, Message, MessageKind
 from inbox.models.conversations import conversation_id, preview_of
 from inbox.scopes import Scope
-from orders import previews
 from orders.actions import approval_steps, status_texts
 from orders.actions.approval_steps import Step
-from orders.models import AuditEntry, EventKind, EventSource, Order, OrderAction, OrderEvent
+from orders.models import AuditEntry, EventSource, Order, OrderAction, OrderEvent
 from orders.money import Money
+from orders.panels.event_texts import text_of
 
 ROWS_A_PAGE: Final = 50
 # Whose changes the page listens to, besides the contact's.
@@ -148,25 +148,23 @@ class _Rows:
         raise TypeError(f"no row for {type(found)}")
 
     def _event(self, event: OrderEvent) -> Row:
-        label, detail = event.label, event.detail
-        if event.kind == EventKind.ACTION_FAILED and event.action:
+        if event.action:
             # Spares a query: it is the event's order.
             event.action.order = event.order
-            words = status_texts.words(event.action)
-            label, detail = words.label, words.text
+        text = text_of(event)
         actor = event.actor
         source = str(event.get_source_display())
         return Row(
             kind=event.kind,
-            label=label,
+            label=text.label,
             at=event.occurred_at,
             actor=(actor.get_short_name() or actor.get_username()) if actor else source,
             source=source,
             order_name=self._order_name(event.order),
             order_url=_order_url(event.order_id),
             amount=event.money,
-            reason=_reason(event),
-            detail=detail,
+            reason=text.reason,
+            detail=text.detail,
             conversation_url=self._origin_url(event.action),
             where=status_texts.where(event.action) if event.action else "",
         )
@@ -253,10 +251,3 @@ def _message_url(message: Message) -> str:
 
 def _order_url(order_id: int) -> str:
     return reverse("order:page", args=[order_id])
-
-
-def _reason(event: OrderEvent) -> str:
-    """Return the label of the reason the agent chose, else the one Shopify's admin shows."""
-    if event.action:
-        return str(event.action.proposal.get("reason_label", ""))
-    return previews.reason_words(event.reason)

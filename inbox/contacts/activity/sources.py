@@ -39,6 +39,7 @@ _MONEY: Final = (
     EventKind.CANCELED,
     EventKind.REFUNDED,
     EventKind.ACTION_FAILED,
+    EventKind.DISPUTE,
 )
 _SAID: Final = (MessageKind.INBOUND, MessageKind.REPLY, MessageKind.CONFIRMATION)
 
