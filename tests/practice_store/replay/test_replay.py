@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.practice_store import replay
-from tests.practice_store.recorded import steps
+from tests.practice_store.replay import compare as replay
+from tests.practice_store.replay.recorded import steps
 
 CAD = {
     "shopMoney": {"amount": "15.0", "currencyCode": "CAD"},

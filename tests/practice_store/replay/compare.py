@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import re
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -34,8 +33,8 @@ from practice_store.graphql.resolvers import RESOLVERS
 from practice_store.sales import cancellation
 from practice_store.store import Store
 from shopify_sync.api import documents
-from tests.practice_store.recorded import Step, held_by, hydrations, roots, steps
-from tests.practice_store.seeding import seed
+from tests.practice_store.replay.recorded import Step, held_by, hydrations, roots, steps
+from tests.practice_store.replay.seeding import seed
 
 SHOP = "demo.myshopify.com"
 _GID = re.compile(r"gid://shopify/(\w+)/([\w-]+)(\?.*)?\Z")
@@ -326,10 +325,3 @@ def main(words: list[str]) -> int:
         print(f"{options.folder} holds no recordings (*.json).")
     empty = [file for file, (replayed, _agreed) in report.files.items() if not replayed]
     return 1 if not report.files or empty or report.grave else 0
-
-
-if __name__ == "__main__":
-    import django
-
-    django.setup()
-    sys.exit(main(sys.argv[1:]))
