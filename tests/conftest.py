@@ -26,8 +26,8 @@ from inbox.models import Campaign, Channel, Conversation
 from orders.models import Order, Store
 from shopify_sync.api import client as shopify_client
 from shopify_sync.setup import connect
-from tests.support.database import copy_what_was_migrated, without_triggers
-from tests.support.shop import DOMAIN, Shop, fetch_dirty, quicken
+from tests.support.database.copies import copy_what_was_migrated, without_triggers
+from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty, quicken
 
 # How long a busy machine takes to make up an example says nothing about the code.
 hypothesis.settings.register_profile(

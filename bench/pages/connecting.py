@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.harness.result import Result
 from core.server import processes
-from tests.support.demo import CHROMIUM, FLAGS, free_port
+from tests.support.browser.demo import CHROMIUM, FLAGS, free_port
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

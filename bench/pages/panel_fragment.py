@@ -39,7 +39,7 @@ def _measure() -> list[Result]:
     from inbox.scopes import scope_of
     from orders.models import Order
     from shopify_sync.setup import connect
-    from tests.support.shop import DOMAIN, Shop, fetch_dirty
+    from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty
 
     shop = Shop()
     with override_settings(SHOPIFY_ADMIN_ORIGIN=shop.origin):

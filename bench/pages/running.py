@@ -11,7 +11,7 @@ from pathlib import Path
 import urllib3
 
 from bench.harness.result import Result, p99
-from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
+from tests.support.browser.demo import CHROMIUM, FLAGS, Demo, running_demo
 
 CLICKS = 40
 CHANGES = 20

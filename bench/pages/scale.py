@@ -99,7 +99,8 @@ def _measure(rows: int) -> dict[str, tuple[float, float, int]]:
 
     from inbox.models import Channel
     from orders.models import Store
-    from tests.support import busy_paths, many_rows
+    from tests.support.database import many_rows
+    from tests.support.pages import busy_paths
 
     boss = User.objects.create_superuser("boss")
     boss.groups.add(Group.objects.get_or_create(name="supervisors")[0])

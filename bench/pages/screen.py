@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from bench.harness.result import Result
-from tests.support.colleague import changing
-from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
+from tests.support.browser.colleague import changing
+from tests.support.browser.demo import CHROMIUM, FLAGS, Demo, running_demo
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -41,7 +41,7 @@ def _measure() -> list[Result]:
         backfill,
         reconcile,
     )
-    from tests.support.shop import DOMAIN, Shop
+    from tests.support.shop.in_process import DOMAIN, Shop
 
     shop = Shop()
     seed.many(shop.store, ORDERS)

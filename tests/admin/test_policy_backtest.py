@@ -31,7 +31,7 @@ from orders.reports import policy_backtest
 from orders.reports.policy_backtest import Backtest
 from orders.snapshot import encode
 from tests.admin.test_policy_trial import policy, root, store  # noqa: F401
-from tests.support.snapshots import order
+from tests.support.orders.snapshots import order
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from inbox.models import ApiToken
 from orders.admin.base import DeskAdmin
 from tests.conftest import logged_in
-from tests.support.addresses import addresses
+from tests.support.pages.addresses import addresses
 
 pytestmark = pytest.mark.django_db
 ODD: Final = ("987654321", "0", "-1", "x", "9" * 30, "1e3", "\u0663" * 9, "1 OR 1=1", "None", "%00")

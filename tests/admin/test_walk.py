@@ -30,7 +30,7 @@ from inbox.models import (
 from orders.models import ActionKind, AuditEntry, Order, OrderAction, OrderEvent, Policy, Store
 from shopify_sync.models import Backfill, Drift, ShopConnection, SyncCursor, WebhookEvent
 from tests.conftest import logged_in
-from tests.support.tokens import api_token
+from tests.support.people.tokens import api_token
 from tests.support.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db

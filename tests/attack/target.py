@@ -65,7 +65,7 @@ def people(agents: int, conversations: int) -> People:
     from inbox.models import Channel
     from orders.models import Store
     from shopify_sync.models import ShopConnection
-    from tests.support.signing_in import give_app
+    from tests.support.people.signing_in import give_app
 
     store = Store.objects.create(domain=SHOP, currency="EUR")
     ShopConnection.objects.create(store=store, access_token="t", api_secret=SECRET.decode())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
 
-from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
+from tests.support.browser.demo import CHROMIUM, FLAGS, Demo, running_demo
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.support.demo import CHROMIUM, FLAGS, Demo, running_demo
-from tests.support.desk import set_up, signed_address
+from tests.support.browser.demo import CHROMIUM, FLAGS, Demo, running_demo
+from tests.support.browser.desk import set_up, signed_address
 
 PATIENCE_MS: Final = 20_000
 

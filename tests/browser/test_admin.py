@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import gallery
 from tests.browser.conftest import Watched, axe, log_in
 from tests.browser.gallery import ADMIN_SCENES, VARIANTS, Variant
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # In every way to look; the other pages are made of the same parts.

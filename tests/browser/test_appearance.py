@@ -18,8 +18,8 @@ from inbox.design.states import (
 from tests.browser import gallery, pictures
 from tests.browser.conftest import Watched, axe, log_in
 from tests.browser.gallery import PATIENCE_MS, SCENES, VARIANTS, Variant
-from tests.support.colleague import changing
-from tests.support.demo import Demo
+from tests.support.browser.colleague import changing
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}

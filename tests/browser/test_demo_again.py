@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.demo import ROOT, Demo, running_demo
+from tests.support.browser.demo import ROOT, Demo, running_demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

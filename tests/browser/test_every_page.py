@@ -19,8 +19,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, ViewportSize, expect
 
 from tests.browser.conftest import Held, Watched, log_in
-from tests.support.demo import Demo
-from tests.support.writing import write_to
+from tests.support.browser.demo import Demo
+from tests.support.browser.writing import write_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.thorough]
 PATIENCE_MS: Final = 20_000

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Pa
 
 from tests.browser.conftest import AXE, Held, log_in
 from tests.browser.gallery import PATIENCE_MS
-from tests.support.demo import Demo
-from tests.support.desk import Desk, context, running_desk, set_up, signed_address
+from tests.support.browser.demo import Demo
+from tests.support.browser.desk import Desk, context, running_desk, set_up, signed_address
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HANAKO = context("hanako@example.jp", "alice@demo.example", "注文 #1065 のふきんセット")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Held, Watched, axe, log_in
 from tests.browser.test_main_job import PATIENCE_MS
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.conftest import axe, log_in
 from tests.browser.gallery import PATIENCE_MS
 from tests.browser.test_impatience import refunds_of, review
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Watched, log_in
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = pytest.mark.browser
 LONG = "Wolfeschlegelsteinhausenbergerdorff" * 6

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Held, log_in
 from tests.browser.gallery import PATIENCE_MS
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WIDE = {"width": 1440, "height": 900}

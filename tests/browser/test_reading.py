@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import log_in
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # A browser that runs without a screen shows every tab.

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.browser import walk
 from tests.browser.conftest import log_in
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -24,8 +24,8 @@ from tests.browser.test_signing_in import (  # noqa: F401  fixtures
 )
 from tests.conftest import alice, logged_in  # noqa: F401  not the demo's page
 from tests.flows.test_main_job import confirm, review
-from tests.support.passkeys import Passkey
-from tests.support.shop import Shop
+from tests.support.people.passkeys import Passkey
+from tests.support.shop.in_process import Shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

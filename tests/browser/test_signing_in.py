@@ -17,10 +17,10 @@ from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.conftest import AXE, Watched
-from tests.support.demo import CHROMIUM, FLAGS
-from tests.support.oidc import Provider, settings_for
-from tests.support.signing_in import code
-from tests.support.smtp_sink import Sink
+from tests.support.browser.demo import CHROMIUM, FLAGS
+from tests.support.people.oidc import Provider, settings_for
+from tests.support.people.signing_in import code
+from tests.support.servers.smtp_sink import Sink
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PASSWORD = "walnut ferry umbrella 12"

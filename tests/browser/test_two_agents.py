@@ -21,7 +21,7 @@ from tests.browser.two_agents.verdict import (
     faults,
     repeats,
 )
-from tests.support.demo import CHROMIUM, ROOT
+from tests.support.browser.demo import CHROMIUM, ROOT
 
 MINUTES = os.environ.get("TWO_AGENTS_MINUTES", "0.7")
 # For a machine that has much else to do.

@@ -35,7 +35,7 @@ from shopify_sync.setup import connect
 from tests.chaos import history
 from tests.chaos.servers import Redis
 from tests.chaos.workers import Workers
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 # A row of conversations' addresses; every order belongs to one of these people.
 EMAIL = "customer{}@example.com"

@@ -21,8 +21,8 @@ from orders.models import ActionState, EventKind, Order, OrderAction, Store
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Tracking
 from tests.conftest import logged_in
-from tests.support.database import without_triggers
-from tests.support.shop import Shop, work_off
+from tests.support.database.copies import without_triggers
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -35,10 +35,10 @@ from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
 from tests.core.test_csv_export import is_formula, read_back
 from tests.privacy import filling
-from tests.support.every_address import ALL, Visitors, model_row
-from tests.support.orders import stored
-from tests.support.personal import filled
-from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
+from tests.support.orders.personal import filled
+from tests.support.orders.stored import stored
+from tests.support.pages.every_address import ALL, Visitors, model_row
+from tests.support.people.two_teams import GATEWAY, TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db
 MARK: Final = "zq9"

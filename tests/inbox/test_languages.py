@@ -17,7 +17,7 @@ from django.utils import translation
 from inbox.models import Conversation
 from inbox.outbox import status_text
 from orders.models import Store
-from tests.support.shop import Shop, fetch_dirty
+from tests.support.shop.in_process import Shop, fetch_dirty
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = ("core", "inbox", "orders", "shopify_sync")

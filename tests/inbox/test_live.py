@@ -37,8 +37,8 @@ from inbox.models import Conversation, LiveEvent
 from inbox.scopes import EVERYTHING, Scope
 from tests.chaos.servers import Redis, free_port
 from tests.conftest import logged_in
-from tests.support.doors import native_door
-from tests.support.listening import Stream, cookie_of, stream
+from tests.support.browser.listening import Stream, cookie_of, stream
+from tests.support.shop.doors import native_door
 
 # The streams look by connections of their own.
 pytestmark = pytest.mark.django_db(transaction=True)

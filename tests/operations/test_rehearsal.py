@@ -26,8 +26,8 @@ from orders.tasks import sweep_actions, sweep_privacy
 from shopify_sync.models import ShopConnection
 from shopify_sync.webhooks.signing import sign
 from tests.operations.databases import new_database
-from tests.support.acting import ask, perform, refund, without_wake_ups
-from tests.support.shop import DOMAIN, Shop, fetch_dirty, work_off
+from tests.support.orders.acting import ask, perform, refund, without_wake_ups
+from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty, work_off
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 PERSON = "gone@example.com"

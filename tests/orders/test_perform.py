@@ -13,8 +13,8 @@ from orders.actions import worker_steps
 from orders.models import ActionState, Order
 from shopify_sync.api.errors import Throttled
 from shopify_sync.reading import orders
-from tests.support.acting import ask, cancel, perform, refund
-from tests.support.shop import Shop
+from tests.support.orders.acting import ask, cancel, perform, refund
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

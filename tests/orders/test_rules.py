@@ -10,7 +10,7 @@ import pytest
 from orders import rules
 from orders.money import Money
 from orders.snapshot import Dispute, OrderSnapshot, Refund, RefundTransaction, Return
-from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
+from tests.support.orders.snapshots import NOW, bag, line, order, parcel, payment, shipped
 
 
 def cancel(snapshot: OrderSnapshot, **options: int) -> str | None:

@@ -15,7 +15,7 @@ from orders.statuses.badges import (
     Pip,
     Tone,
 )
-from tests.support.snapshots import NOW, order, parcel, shipped
+from tests.support.orders.snapshots import NOW, order, parcel, shipped
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

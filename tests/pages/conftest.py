@@ -21,8 +21,8 @@ from inbox.models import Conversation, FrameKind, HelpDeskFrame
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.addresses import addresses, filled, lists_of_the_admin
-from tests.support.shop import Shop, work_off
+from tests.support.pages.addresses import addresses, filled, lists_of_the_admin
+from tests.support.shop.in_process import Shop, work_off
 
 # Not the browser's: Shopify calls it, and it reads POST alone.
 NOT_PAGES = ("/webhooks/",)

@@ -13,7 +13,7 @@ from django.test import Client
 
 from orders.panels import filters
 from tests.pages.conftest import Desk
-from tests.support.demo import ROOT
+from tests.support.browser.demo import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # As they stand in an address. Surrogates and broken UTF-8 are not what `quote` would write.

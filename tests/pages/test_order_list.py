@@ -17,9 +17,9 @@ from inbox.models import Team
 from inbox.panel import search
 from orders.models import ActionState, Order, OrderAction, OrderRefund, Store
 from tests.conftest import logged_in
-from tests.support import snapshots
-from tests.support.orders import stored
-from tests.support.two_teams import TwoTeams, two_teams
+from tests.support.orders import snapshots
+from tests.support.orders.stored import stored
+from tests.support.people.two_teams import TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

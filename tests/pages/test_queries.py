@@ -40,10 +40,10 @@ from orders.models import (
 from orders.previews import Proposal, encode_proposal
 from shopify_sync.models import Drift, ShopConnection, WebhookEvent
 from tests.conftest import logged_in
-from tests.support import snapshots
-from tests.support.addresses import lists_of_the_admin
-from tests.support.orders import stored
-from tests.support.tokens import api_token
+from tests.support.orders import snapshots
+from tests.support.orders.stored import stored
+from tests.support.pages.addresses import lists_of_the_admin
+from tests.support.people.tokens import api_token
 
 pytestmark = pytest.mark.django_db
 MANY: Final = 20

@@ -12,7 +12,7 @@ from django.test import Client
 
 from core.response_headers import ALWAYS, ResponseHeaders
 from tests.pages.conftest import Desk
-from tests.support.doors import NativeDoor, native_door
+from tests.support.shop.doors import NativeDoor, native_door
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

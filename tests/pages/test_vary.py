@@ -18,7 +18,7 @@ from django.test import Client
 
 from inbox import fragment_requests
 from tests.pages.conftest import Desk
-from tests.support.demo import ROOT
+from tests.support.browser.demo import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PARTS: Final = "inbox.middleware.VaryOnFragment"

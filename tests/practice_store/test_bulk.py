@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 from shopify_sync.api import documents
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db
 RUN = "mutation R($q: String!) { bulkOperationRunQuery(query: $q) { bulkOperation { id status } userErrors { field message code } } }"

@@ -16,7 +16,7 @@ from practice_store.state import (
     Tracking,
 )
 from practice_store.store import Store
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ import pytest
 
 from practice_store.changes import staff_actions
 from shopify_sync.api import documents
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db
 CREATE = """mutation($input: CustomerInput!) {

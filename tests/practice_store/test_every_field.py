@@ -19,7 +19,7 @@ from practice_store.changes import staff_actions
 from practice_store.graphql import execution, scalars
 from practice_store.store import Store
 from shopify_sync.api import documents
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 SHOP = "demo.myshopify.com"
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db
 HEADERS = {"Host": DOMAIN, "X-Shopify-Access-Token": "shpat_practice_demo"}

@@ -40,8 +40,8 @@ from orders.services import mark_dirty, record_snapshot
 from orders.snapshot import OrderSnapshot
 from shopify_sync import tasks
 from shopify_sync.webhooks.signing import sign
-from tests.support.personal import KEPT, filled
-from tests.support.queues import messages_lost
+from tests.support.orders.personal import KEPT, filled
+from tests.support.shop.queues import messages_lost
 
 SECRET = b"shpss_practice_demo"
 FIRST_ORDER, FIRST_CUSTOMER = 6_310_248_000_000, 8_412_265_000_000

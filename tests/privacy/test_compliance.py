@@ -29,7 +29,7 @@ from shopify_sync.models import EventState, ShopConnection, WebhookEvent
 from shopify_sync.reading import compliance
 from shopify_sync.webhooks import delivery
 from shopify_sync.webhooks.signing import sign
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CUSTOMER = {"id": 8412265349309, "email": "jo@example.com", "phone": "+15550101234"}

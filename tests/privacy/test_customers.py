@@ -22,7 +22,7 @@ from orders.privacy.registry import (
     resolve,
 )
 from orders.services import mark_customer_dirty
-from tests.support.shop import DOMAIN, Shop, fetch_dirty, read_customers
+from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

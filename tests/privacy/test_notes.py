@@ -14,7 +14,7 @@ from django.utils import timezone
 from orders.models import SENDABLE_STATES, ActionState, Order, OrderAction, Store
 from orders.privacy.own_columns import without_notes
 from tests.privacy import filling
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 

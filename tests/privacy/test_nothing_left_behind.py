@@ -48,7 +48,7 @@ from shopify_sync.reading import orders as ingest
 from shopify_sync.webhooks.signing import sign
 from tests.privacy import filling
 from tests.privacy.filling import canaries, dump, fill
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,8 +11,8 @@ from django.db import models
 from orders import snapshot as snapshots
 from orders.privacy.masking import masked
 from orders.privacy.registry import REGISTRY
-from tests.support import snapshots as samples
-from tests.support.personal import KEPT, filled
+from tests.support.orders import snapshots as samples
+from tests.support.orders.personal import KEPT, filled
 
 
 def test_every_text_column_of_every_model_is_registered() -> None:

@@ -31,8 +31,8 @@ from shopify_sync.models import WebhookEvent
 from shopify_sync.reading import orders
 from tests.privacy.filling import dump
 from tests.shopify_sync.asking import ask_refund
-from tests.support.queues import sweep_actions
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
+from tests.support.shop.queues import sweep_actions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 S = ActionState

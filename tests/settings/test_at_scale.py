@@ -14,9 +14,10 @@ from django.test import Client
 
 from inbox.models import Channel, Contact, Conversation, Team
 from orders.models import Order, Store
-from tests.support import busy_paths, many_rows
-from tests.support.database import without_triggers
-from tests.support.plans import LARGE, statements, whole_tables
+from tests.support.database import many_rows
+from tests.support.database.copies import without_triggers
+from tests.support.database.plans import LARGE, statements, whole_tables
+from tests.support.pages import busy_paths
 
 pytestmark = [
     pytest.mark.slow,

@@ -32,7 +32,7 @@ from shopify_sync.sync import (
     nightly_comparison,
     reconcile,
 )
-from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty
+from tests.support.shop.in_process import DOMAIN, SECOND, Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

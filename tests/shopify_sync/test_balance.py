@@ -15,7 +15,7 @@ from shopify_sync import dashboard
 from shopify_sync.models import Comparison, WebhookEvent, WebhookTally
 from shopify_sync.webhooks import balance, counters
 from tests.conftest import logged_in
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

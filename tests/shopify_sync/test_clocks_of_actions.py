@@ -18,7 +18,7 @@ from shopify_sync.api.errors import Throttled
 from shopify_sync.models import ShopConnection
 from shopify_sync.reading import orders
 from tests.shopify_sync.asking import ask_refund
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -36,7 +36,7 @@ from shopify_sync.reading import customers as customer_reads
 from shopify_sync.reading import orders
 from shopify_sync.sync import backfill
 from tests.shopify_sync.asking import ask_refund
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,7 +21,7 @@ from tests.browser.two_agents.screens import Comparison, compare
 from tests.browser.two_agents.tabs import Diary, Tab
 from tests.browser.two_agents.weather import Weather
 from tests.browser.two_agents.world import Wire, World, running
-from tests.support.demo import CHROMIUM, FLAGS
+from tests.support.browser.demo import CHROMIUM, FLAGS
 
 # Alice has two tabs.
 TABS = (("alice", "a1"), ("alice", "a2"), ("bob", "b1"))

@@ -27,7 +27,7 @@ from core.server.processes import (
 )
 from tests.browser.two_agents.verdict import Delivery, Row
 from tests.chaos.servers import NotInstalled, Postgres, Redis
-from tests.support.demo import ROOT, free_port
+from tests.support.browser.demo import ROOT, free_port
 
 _SEED = """
 import sys, django; django.setup()

@@ -46,8 +46,8 @@ from tests.chaos import history, mutants
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.clock import Clock
 from tests.chaos.installation import Installation
-from tests.support.queues import sweep_actions
-from tests.support.shop import DOMAIN
+from tests.support.shop.in_process import DOMAIN
+from tests.support.shop.queues import sweep_actions
 
 LIVES, STEPS = 150, 25
 LIMIT = 40

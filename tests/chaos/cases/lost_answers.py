@@ -16,7 +16,7 @@ from tests.chaos.installation import Installation
 from tests.chaos.proxy import Line, Proxy
 from tests.chaos.servers import free_port
 from tests.chaos.workers import Temper, prepare
-from tests.support.shop import DOMAIN
+from tests.support.shop.in_process import DOMAIN
 
 MUTATIONS = ("refundCreate", "returnProcess", "orderCancel", "fulfillmentCancel")
 # The answer → where the action is then, when it was the first try.

@@ -21,8 +21,8 @@ from inbox.models import Channel, ChannelKind, Contact, Conversation, DeliverySt
 from orders.models import ActionState, Order, OrderAction
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
-from tests.support import hosts
-from tests.support.hosts import Host
+from tests.support.servers import hosts
+from tests.support.servers.hosts import Host
 
 REPLIES = 300
 REFUNDS = 50

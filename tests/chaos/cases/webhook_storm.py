@@ -52,8 +52,8 @@ from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
 from tests.chaos.servers import free_port
 from tests.chaos.workers import Temper
-from tests.support.doors import PATH
-from tests.support.shop import DOMAIN, SECOND
+from tests.support.shop.doors import PATH
+from tests.support.shop.in_process import DOMAIN, SECOND
 
 SENDERS = 8
 OUTAGE_S = 20.0

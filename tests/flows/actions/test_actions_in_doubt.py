@@ -30,7 +30,8 @@ from shopify_sync.api.client import AdminClient
 from shopify_sync.api.documents import load
 from shopify_sync.api.errors import Throttled
 from shopify_sync.reading import orders
-from tests.support.acting import (
+from tests.support.database.copies import without_triggers
+from tests.support.orders.acting import (
     Answer,
     answering,
     ask,
@@ -39,8 +40,7 @@ from tests.support.acting import (
     refund,
     without_wake_ups,
 )
-from tests.support.database import without_triggers
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

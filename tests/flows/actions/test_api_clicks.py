@@ -14,8 +14,8 @@ from inbox.models import Conversation
 from orders.models import Order, OrderAction, Store
 from practice_store.changes import staff_actions
 from tests.conftest import logged_in
-from tests.support.shop import Shop, work_off
-from tests.support.tokens import api_token, bearing
+from tests.support.people.tokens import api_token, bearing
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,9 +19,9 @@ from orders.models import ActionState, Order, OrderAction, Policy
 from practice_store.changes import staff_actions as shop_actions
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, confirmations, review, send_messages
-from tests.support.database import without_triggers
-from tests.support.queues import sweep_actions
-from tests.support.shop import DOMAIN, Shop, work_off
+from tests.support.database.copies import without_triggers
+from tests.support.shop.in_process import DOMAIN, Shop, work_off
+from tests.support.shop.queues import sweep_actions
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

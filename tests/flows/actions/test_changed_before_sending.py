@@ -33,9 +33,9 @@ from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Order as ShopOrder
 from shopify_sync.reading import orders
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
-from tests.support.queues import sweep_actions
-from tests.support.shop import DOMAIN, Shop
+from tests.support.orders.acting import ask, cancel, perform, refund, without_wake_ups
+from tests.support.shop.in_process import DOMAIN, Shop
+from tests.support.shop.queues import sweep_actions
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -20,7 +20,7 @@ from orders.models import Order, OrderAction
 from tests.conftest import logged_in
 from tests.flows.actions.test_api_clicks import confirm, preview
 from tests.flows.frames.test_frames import entered, token_in, zammad
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 Change = Callable[[Conversation, Order, pytest.MonkeyPatch], None]

@@ -23,8 +23,8 @@ from inbox.tasks import sweep_request_notices
 from orders.actions import transitions
 from orders.models import ActionState, OrderAction, Policy
 from tests.conftest import logged_in
-from tests.support.queues import messages_lost
-from tests.support.two_teams import TwoTeams, two_teams
+from tests.support.people.two_teams import TwoTeams, two_teams
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COUNT = 'id="waiting"'

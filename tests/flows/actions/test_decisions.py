@@ -27,8 +27,8 @@ from shopify_sync.api import breaker
 from shopify_sync.models import ShopConnection
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.queues import sweep_actions
-from tests.support.shop import DOMAIN, Shop, work_off
+from tests.support.shop.in_process import DOMAIN, Shop, work_off
+from tests.support.shop.queues import sweep_actions
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

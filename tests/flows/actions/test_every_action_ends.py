@@ -31,10 +31,10 @@ from orders.models import (
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.sales import cancellation, lifecycle, payments
 from shopify_sync import tasks
-from tests.support.acting import answering, ask, cancel, perform, refund, without_wake_ups
-from tests.support.database import without_triggers
-from tests.support.queues import sweep_actions
-from tests.support.shop import DOMAIN, Shop, fetch_dirty
+from tests.support.database.copies import without_triggers
+from tests.support.orders.acting import answering, ask, cancel, perform, refund, without_wake_ups
+from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty
+from tests.support.shop.queues import sweep_actions
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

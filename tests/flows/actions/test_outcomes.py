@@ -20,7 +20,7 @@ from practice_store.context import Context
 from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

@@ -13,9 +13,9 @@ from inbox.decisions import approvals
 from orders import services
 from orders.models import OrderAction, Policy
 from tests.conftest import logged_in
-from tests.support import snapshots
-from tests.support.orders import stored
-from tests.support.two_teams import TwoTeams, two_teams
+from tests.support.orders import snapshots
+from tests.support.orders.stored import stored
+from tests.support.people.two_teams import TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = "/inbox/decisions/"

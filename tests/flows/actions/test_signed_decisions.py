@@ -21,8 +21,8 @@ from orders import audit
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction, Policy
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.passkeys import Passkey
-from tests.support.shop import Shop, work_off
+from tests.support.people.passkeys import Passkey
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -52,8 +52,8 @@ from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Tracking
 from tests.conftest import message_time
 from tests.flows.test_main_job import confirm, confirmations, panel, review
-from tests.support import texts
-from tests.support.shop import Shop, fetch_dirty, read_customers, work_off
+from tests.support.servers import texts
+from tests.support.shop.in_process import Shop, fetch_dirty, read_customers, work_off
 
 Seen = Callable[[], Order]
 CANCEL_PARCEL = "mutation($id: ID!) { fulfillmentCancel(id: $id) { userErrors { message } } }"

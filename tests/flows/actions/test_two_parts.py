@@ -15,8 +15,8 @@ from inbox.panel import (
     rendering,
     two_part_pages,
 )
-from tests.support.doors import native_door
-from tests.support.listening import cookie_of
+from tests.support.browser.listening import cookie_of
+from tests.support.shop.doors import native_door
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,7 @@ from tests.conftest import message_time
 from tests.flows.contacts.test_which_customer import api, arrive
 from tests.flows.frames.test_frames import entered
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Pair = tuple[Order, Order]
@@ -150,7 +150,7 @@ def test_news_of_the_contacts_order_is_not_for_the_colleague(
     from django.core import mail
 
     from inbox.models import ChannelKind, Message, MessageKind
-    from tests.support.shop import work_off
+    from tests.support.shop.in_process import work_off
 
     janes, _bobs = pair
     Channel.objects.filter(pk=channel.pk).update(kind=ChannelKind.EMAIL)

@@ -18,8 +18,8 @@ from orders.models import Store as OurStore
 from tests.conftest import logged_in, message_time
 from tests.flows.contacts.test_which_customer import api, arrive
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.acting import perform
-from tests.support.shop import Shop
+from tests.support.orders.acting import perform
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NUMBER = "+4915112345678"
@@ -161,7 +161,7 @@ def test_what_was_proven_when_requested_is_checked_again_before_sending(
     alice: User,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tests.support.acting import without_wake_ups
+    from tests.support.orders.acting import without_wake_ups
 
     without_wake_ups(monkeypatch)
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00")

@@ -15,7 +15,7 @@ from orders.models import Order, Store
 from tests.conftest import message_time
 from tests.flows.contacts.test_which_customer import api, arrive
 from tests.flows.test_main_job import panel
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ASKED = "Also this person?"

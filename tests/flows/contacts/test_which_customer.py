@@ -30,7 +30,7 @@ from practice_store.changes import staff_actions
 from shopify_sync.setup import connect
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
+from tests.support.shop.in_process import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUESTION = "Which customer is this?"

@@ -30,8 +30,8 @@ from inbox.models import (
 )
 from orders.models import AuditEntry, AuditKind, Order, OrderAction
 from tests.conftest import logged_in
-from tests.support.shop import Shop, work_off
-from tests.support.signing_in import code, enter_code, give_app, log_in
+from tests.support.people.signing_in import code, enter_code, give_app, log_in
+from tests.support.shop.in_process import Shop, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

@@ -21,7 +21,7 @@ from tests.flows.frames.test_frames import (  # noqa: F401  fixtures
     swap_code,
     zammad,
 )
-from tests.support.shop import Shop, fetch_dirty, read_customers
+from tests.support.shop.in_process import Shop, fetch_dirty, read_customers
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

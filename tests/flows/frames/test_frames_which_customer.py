@@ -19,7 +19,7 @@ from orders import services
 from orders.models import Order, OrderAction
 from practice_store.changes import staff_actions
 from tests.flows.frames.test_frames import Framed, alice, signed, swap, token_in, zammad  # noqa: F401  fixtures
-from tests.support.shop import Shop, fetch_dirty, read_customers
+from tests.support.shop.in_process import Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REFUSAL = "It’s not clear which Shopify customer"

@@ -15,7 +15,7 @@ from inbox.models import Conversation
 from orders.models import ActionState, Order, OrderAction
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from practice_store.changes import staff_actions
 from practice_store.sales import holding
 from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

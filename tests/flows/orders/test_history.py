@@ -18,7 +18,7 @@ from orders.services import record_snapshot
 from orders.versions import time_travel
 from practice_store.changes import staff_actions
 from tests.flows.test_main_job import panel
-from tests.support.shop import Shop, fetch_dirty
+from tests.support.shop.in_process import Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,8 +25,8 @@ from tests.flows.actions.test_api_clicks import confirm as confirm_by_api
 from tests.flows.actions.test_api_clicks import preview as preview_by_api
 from tests.flows.frames.test_frames import chatwoot, entered, zammad  # noqa: F401
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
-from tests.support.shop import Shop, work_off
+from tests.support.orders.acting import ask, cancel, perform, refund, without_wake_ups
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -22,7 +22,7 @@ from practice_store.graphql.scalars import schema
 from practice_store.store import Store as PracticeStore
 from shopify_sync import mapping
 from shopify_sync.api import documents
-from tests.support.orders import stored
+from tests.support.orders.stored import stored
 
 pytestmark = pytest.mark.django_db
 ENUMS = (

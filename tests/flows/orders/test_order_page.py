@@ -26,8 +26,8 @@ from orders.errors import Refusal
 from orders.models import ActionState, AuditEntry, Order, OrderAction, Policy, Store
 from orders.tasks import sweep_actions
 from tests.conftest import logged_in
-from tests.support.acting import refund
-from tests.support.shop import Shop, work_off
+from tests.support.orders.acting import refund
+from tests.support.shop.in_process import Shop, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

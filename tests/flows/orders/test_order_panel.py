@@ -16,7 +16,7 @@ from orders.models import Order, Store
 from shopify_sync.models import ShopConnection
 from shopify_sync.setup import connect
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import SECOND, Shop, fetch_dirty, work_off
+from tests.support.shop.in_process import SECOND, Shop, fetch_dirty, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,7 +25,7 @@ from shopify_sync.sync import backfill
 from tests.flows.orders.test_history import history, writes_again
 from tests.flows.test_main_job import panel
 from tests.shopify_sync.test_backfill import finish
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

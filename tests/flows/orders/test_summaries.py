@@ -15,7 +15,7 @@ from orders.models import Order, Policy, RefundMethod, Store
 from orders.money import Money
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.sales import lifecycle
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

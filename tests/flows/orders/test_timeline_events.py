@@ -15,7 +15,7 @@ from orders.privacy import retention
 from practice_store.changes import editing, staff_actions
 from practice_store.sales.holding import hold, release
 from tests.flows.test_main_job import panel
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEW = (EventKind.RETURN, EventKind.EDITED, EventKind.HOLD, EventKind.DISPUTE, EventKind.NOTE)

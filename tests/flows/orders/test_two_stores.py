@@ -17,7 +17,14 @@ from shopify_sync.models import WebhookEvent
 from shopify_sync.setup import connect
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, panel, review
-from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers, work_off
+from tests.support.shop.in_process import (
+    DOMAIN,
+    SECOND,
+    Shop,
+    fetch_dirty,
+    read_customers,
+    work_off,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Twins = tuple[Order, Order]

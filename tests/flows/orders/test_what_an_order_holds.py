@@ -26,8 +26,8 @@ from practice_store.state import Order as ShopOrder
 from shopify_sync.models import ShopConnection
 from tests.flows.actions.test_api_clicks import preview as preview_by_api
 from tests.flows.test_main_job import panel
-from tests.support.acting import ask, perform, refund, without_wake_ups
-from tests.support.shop import Shop, work_off
+from tests.support.orders.acting import ask, perform, refund, without_wake_ups
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -264,7 +264,7 @@ def test_without_the_scope_orders_are_read_without_disputes(
 
 
 def shop_domain() -> str:
-    from tests.support.shop import DOMAIN
+    from tests.support.shop.in_process import DOMAIN
 
     return DOMAIN
 

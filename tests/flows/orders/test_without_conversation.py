@@ -26,9 +26,10 @@ from orders import previews
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.shopify_port import get_gateway
 from tests.conftest import logged_in
-from tests.support import snapshots, two_teams
-from tests.support.acting import refund
-from tests.support.orders import stored
+from tests.support.orders import snapshots
+from tests.support.orders.acting import refund
+from tests.support.orders.stored import stored
+from tests.support.people import two_teams
 
 pytestmark = pytest.mark.django_db
 QUIET, PHONE = "quiet@example.com", "+491701234567"

@@ -22,10 +22,10 @@ from practice_store.sales import (
 )
 from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
-from tests.support.orders import stored
-from tests.support.plans import plans
-from tests.support.shop import DOMAIN, Shop, work_off
-from tests.support.snapshots import parcel, shipped
+from tests.support.database.plans import plans
+from tests.support.orders.snapshots import parcel, shipped
+from tests.support.orders.stored import stored
+from tests.support.shop.in_process import DOMAIN, Shop, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

@@ -26,7 +26,7 @@ from practice_store.sales import cancellation, lifecycle
 from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -19,7 +19,7 @@ from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Order as ShopOrder
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import DOMAIN, Shop, work_off
+from tests.support.shop.in_process import DOMAIN, Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

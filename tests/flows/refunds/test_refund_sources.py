@@ -13,7 +13,7 @@ from inbox.models import Conversation
 from orders.models import EventKind, EventSource, Order, OrderAction
 from practice_store.changes import staff_actions as shop_actions
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -29,8 +29,8 @@ from practice_store.state import Order as ShopOrder
 from shopify_sync.models import ShopConnection
 from tests.conftest import logged_in
 from tests.flows.test_main_job import confirm, review
-from tests.support import acting
-from tests.support.shop import Shop, work_off
+from tests.support.orders import acting
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("conversation")]

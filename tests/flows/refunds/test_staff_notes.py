@@ -16,7 +16,7 @@ from orders.previews import STAFF_NOTE_LENGTH
 from tests.conftest import logged_in
 from tests.flows.actions.test_api_clicks import preview
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

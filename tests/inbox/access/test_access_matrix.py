@@ -22,8 +22,8 @@ from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
 from tests.inbox.access import access_table
 from tests.inbox.access.access_table import IDENTITIES
-from tests.support.every_address import ALL, Address, Visitors, letter, model_row
-from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
+from tests.support.pages.every_address import ALL, Address, Visitors, letter, model_row
+from tests.support.people.two_teams import GATEWAY, TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db
 # The plain run takes every so-many-th request, and the slow one takes all of them.

@@ -22,7 +22,7 @@ from orders.models import Policy
 from orders.shopify_port import get_gateway
 from shopify_sync.models import EventState, WebhookEvent
 from tests.conftest import logged_in
-from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
+from tests.support.people.two_teams import GATEWAY, TwoTeams, two_teams
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from inbox.tasks import sweep_outbox
 from inbox.texts import placeholders
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
-from tests.support.shop import SECOND, Shop, work_off
+from tests.support.shop.in_process import SECOND, Shop, work_off
 
 Seen = Callable[[], Order]
 

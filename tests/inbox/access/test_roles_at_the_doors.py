@@ -23,10 +23,10 @@ from inbox.middleware import RoleCheck
 from inbox.models import Conversation, Message
 from orders.models import Store
 from tests.conftest import logged_in
-from tests.support.doors import native_door
-from tests.support.listening import cookie_of, stream
-from tests.support.shop import Shop
-from tests.support.tokens import api_token, bearing
+from tests.support.browser.listening import cookie_of, stream
+from tests.support.people.tokens import api_token, bearing
+from tests.support.shop.doors import native_door
+from tests.support.shop.in_process import Shop
 
 ROLES: Final = {
     "no_role": (),

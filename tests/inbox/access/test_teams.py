@@ -22,7 +22,7 @@ from inbox.scopes import EVERYTHING, Scope, scope_of
 from orders.models import AuditEntry, Store
 from orders.shopify_port import get_gateway
 from tests.conftest import logged_in
-from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
+from tests.support.people.two_teams import GATEWAY, TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from inbox.accounts.models import RoleGrant
 from orders.models import ActionState, AuditEntry, AuditKind, Store
 from tests.admin.test_desk import act, order
 from tests.conftest import logged_in
-from tests.support.signing_in import give_app, log_in
+from tests.support.people.signing_in import give_app, log_in
 
 pytestmark = pytest.mark.django_db
 

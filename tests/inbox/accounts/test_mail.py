@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from core import queue
-from tests.support.signing_in import log_in
+from tests.support.people.signing_in import log_in
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from inbox.accounts.login import throttling
 from inbox.accounts.login.passwords import ResetByEmail
 from tests.conftest import logged_in
-from tests.support.signing_in import log_in
+from tests.support.people.signing_in import log_in
 
 pytestmark = pytest.mark.django_db
 GOOD = "walnut ferry umbrella 12"

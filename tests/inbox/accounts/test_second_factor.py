@@ -23,7 +23,7 @@ from inbox.accounts.login import factors
 from inbox.accounts.models import FailedLogIn
 from inbox.live import access
 from tests.conftest import logged_in
-from tests.support.signing_in import SECRET, code, enter_code, give_app, log_in
+from tests.support.people.signing_in import SECRET, code, enter_code, give_app, log_in
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from django.utils import timezone
 
 from inbox.models import Conversation, Draft, Message, MessageKind
 from tests.conftest import logged_in
-from tests.support.passkeys import Passkey
-from tests.support.signing_in import give_app, log_in
+from tests.support.people.passkeys import Passkey
+from tests.support.people.signing_in import give_app, log_in
 
 HTMX = {"HX-Request": "true"}
 

@@ -16,8 +16,8 @@ from django.test import Client
 from inbox.accounts.login import single_sign_on
 from orders.models import AuditEntry
 from tests.conftest import logged_in
-from tests.support.oidc import Provider, settings_for
-from tests.support.signing_in import code, enter_code, give_app
+from tests.support.people.oidc import Provider, settings_for
+from tests.support.people.signing_in import code, enter_code, give_app
 
 pytestmark = pytest.mark.django_db
 

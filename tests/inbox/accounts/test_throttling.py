@@ -13,7 +13,7 @@ from django.utils import timezone
 from inbox.accounts.login import throttling
 from inbox.accounts.models import FailedLogIn
 from orders.models import AuditEntry, AuditKind
-from tests.support.signing_in import log_in
+from tests.support.people.signing_in import log_in
 
 pytestmark = pytest.mark.django_db
 

@@ -23,8 +23,8 @@ from inbox.channels import keys
 from inbox.models import Channel, Conversation
 from orders.models import Order
 from tests.flows.actions.test_api_clicks import preview
-from tests.support.shop import Shop
-from tests.support.tokens import api_token, bearing
+from tests.support.people.tokens import api_token, bearing
+from tests.support.shop.in_process import Shop
 
 schemathesis = pytest.importorskip("schemathesis")
 from schemathesis import checks  # noqa: E402

@@ -23,8 +23,8 @@ from orders.errors import ActionRefused
 from orders.models import Order, OrderAction
 from orders.snapshot import LineQuantity
 from tests.conftest import logged_in
-from tests.support.shop import Shop
-from tests.support.tokens import api_token, bearing
+from tests.support.people.tokens import api_token, bearing
+from tests.support.shop.in_process import Shop
 
 Seen = Callable[[], Order]
 JSON = "application/json"

@@ -23,8 +23,8 @@ from orders.models import ActionState, AuditEntry, Order, OrderAction, Policy, S
 from shopify_sync.tasks import sweep_actions
 from tests.conftest import logged_in
 from tests.flows.actions.test_api_clicks import confirm, preview
-from tests.support.shop import Shop, work_off
-from tests.support.tokens import api_token, bearing
+from tests.support.people.tokens import api_token, bearing
+from tests.support.shop.in_process import Shop, work_off
 
 Seen = Callable[[], Order]
 SEARCH = "/api/v1/orders/?q=1001"

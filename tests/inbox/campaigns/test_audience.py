@@ -175,7 +175,7 @@ def test_the_event_itself_counts_and_who_is_not_meant_gets_nothing(
 
 def _document() -> str:
     from orders.snapshot import encode
-    from tests.support import snapshots
+    from tests.support.orders import snapshots
 
     return encode(snapshots.order(email="jane@example.com"))
 

@@ -20,7 +20,7 @@ from inbox.suppression import lateness
 from inbox.tasks import sweep_events, sweep_outbox
 from orders.models import EventSource, Order, OrderEvent, Store
 from orders.snapshot import encode
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 pytestmark = pytest.mark.django_db
 

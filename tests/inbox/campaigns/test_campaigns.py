@@ -37,7 +37,7 @@ from orders.models import (
     Store,
 )
 from orders.snapshot import encode
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 pytestmark = pytest.mark.django_db
 

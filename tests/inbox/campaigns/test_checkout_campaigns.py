@@ -19,8 +19,8 @@ from inbox.tasks import sweep_marketing, sweep_outbox
 from orders.models import Checkout, Store
 from practice_store.sales import checkouts
 from shopify_sync.models import EventState, WebhookEvent
-from tests.support.queues import messages_lost
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -43,7 +43,8 @@ from orders.models import (
 from orders.money import Money
 from orders.previews import Proposal
 from orders.snapshot import Address, CustomerSnapshot, encode
-from tests.support import snapshots, texts
+from tests.support.orders import snapshots
+from tests.support.servers import texts
 
 pytestmark = pytest.mark.django_db
 

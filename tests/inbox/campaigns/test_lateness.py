@@ -27,8 +27,8 @@ from orders import privacy
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
 from orders.snapshot import encode
 from practice_store.changes import staff_actions as shop_actions
-from tests.support import snapshots
-from tests.support.shop import Shop
+from tests.support.orders import snapshots
+from tests.support.shop.in_process import Shop
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

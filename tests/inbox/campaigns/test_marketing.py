@@ -24,8 +24,8 @@ from orders.models import EventKind, OrderEvent, RedactedKind, Store
 from orders.privacy import ledger
 from practice_store import order_sums
 from practice_store.changes import staff_actions
-from tests.support.queues import messages_lost
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -30,9 +30,9 @@ from practice_store.changes import staff_actions as shop_actions
 from shopify_sync.models import WebhookEvent
 from shopify_sync.tasks import sweep_webhooks
 from shopify_sync.webhooks import replay
-from tests.support import snapshots
-from tests.support.queues import messages_lost
-from tests.support.shop import Shop, fetch_dirty
+from tests.support.orders import snapshots
+from tests.support.shop.in_process import Shop, fetch_dirty
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

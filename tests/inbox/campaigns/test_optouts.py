@@ -22,7 +22,7 @@ from inbox.tasks import (
     sweep_outbox,
 )
 from orders.models import RedactedIdentity, Store
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

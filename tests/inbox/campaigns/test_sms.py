@@ -15,7 +15,7 @@ from inbox.models import Campaign, CampaignMessage, DeliveryState
 from inbox.suppression import consent
 from inbox.tasks import sweep_outbox
 from orders.models import EventSource, Order, OrderEvent, Store
-from tests.support import texts
+from tests.support.servers import texts
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from orders.models import EventKind, OrderEvent, Store
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Order as ShopOrder
 from practice_store.state import Tracking
-from tests.support.queues import messages_lost
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ from inbox.contacts import (
 )
 from inbox.models import Contact, Conversation, Identity
 from orders.models import Order, Store
-from tests.support.shop import Shop, fetch_dirty
+from tests.support.shop.in_process import Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,7 +14,7 @@ from inbox.contacts import (
 from inbox.models import Conversation, Identity, IdentityKind
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

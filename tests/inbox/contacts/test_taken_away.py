@@ -22,7 +22,7 @@ from orders.models import Customer, Order, Store
 from orders.snapshot import encode
 from tests.inbox.conversations.test_senders import JANE, claims, contact_of, push
 from tests.inbox.conversations.test_senders import addresses as values
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NUMBER = "+4915112345678"

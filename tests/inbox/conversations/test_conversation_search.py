@@ -17,7 +17,7 @@ from inbox.conversations import listing, search
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Team
 from orders.models import Order, Store
 from orders.snapshot import encode
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 pytestmark = pytest.mark.django_db
 

@@ -22,7 +22,7 @@ from inbox.models.conversations import ConversationQuerySet
 from inbox.scopes import able_to_see, scope_of
 from orders.shopify_port import get_gateway
 from tests.conftest import logged_in
-from tests.support.two_teams import GATEWAY, TwoTeams, two_teams
+from tests.support.people.two_teams import GATEWAY, TwoTeams, two_teams
 
 pytestmark = pytest.mark.django_db
 

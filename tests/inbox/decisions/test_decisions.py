@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from inbox.decisions import uncertain
 from orders.models import ActionKind, Order, OrderAction, Store
 from orders.snapshot import Refund, RefundTransaction, encode
-from tests.support import snapshots
-from tests.support.snapshots import NOW, bag
+from tests.support.orders import snapshots
+from tests.support.orders.snapshots import NOW, bag
 
 
 def order(**changes: Any) -> Order:

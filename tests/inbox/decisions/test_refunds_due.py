@@ -19,10 +19,10 @@ from inbox.decisions import due
 from inbox.decisions.due import Asked, Sort
 from orders.models import AuditEntry, AuditKind, Customer, Order, OrderRefund, Store
 from tests.conftest import logged_in
-from tests.support import snapshots
-from tests.support.orders import stored
-from tests.support.snapshots import NOW
-from tests.support.two_teams import two_teams
+from tests.support.orders import snapshots
+from tests.support.orders.snapshots import NOW
+from tests.support.orders.stored import stored
+from tests.support.people.two_teams import two_teams
 
 pytestmark = pytest.mark.django_db
 HERE = "/inbox/decisions/refunds/"

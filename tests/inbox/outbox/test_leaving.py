@@ -17,8 +17,8 @@ from inbox.tasks import sweep_events, sweep_marketing
 from orders.errors import ShopUnreachable
 from orders.models import Order, Store
 from practice_store.sales import checkouts
-from tests.support.queues import messages_lost
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -39,7 +39,7 @@ from inbox.tasks import sweep_outbox
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
 from orders.snapshot import encode
 from tests.conftest import logged_in
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HX = {"HX-Request": "true"}

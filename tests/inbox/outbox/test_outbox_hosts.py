@@ -25,8 +25,8 @@ from inbox.models import (
     Route,
 )
 from inbox.outbox import lanes
-from tests.support import hosts
-from tests.support.hosts import Host
+from tests.support.servers import hosts
+from tests.support.servers.hosts import Host
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

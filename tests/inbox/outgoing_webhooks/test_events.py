@@ -20,9 +20,9 @@ from orders.models import ActionState, Order, OrderAction, Policy, Store
 from practice_store.changes import staff_actions
 from tests.conftest import logged_in
 from tests.flows.actions.test_api_clicks import confirm, preview
-from tests.support.acting import ask, refund, without_wake_ups
-from tests.support.shop import Shop, work_off
-from tests.support.tokens import api_token, bearing
+from tests.support.orders.acting import ask, refund, without_wake_ups
+from tests.support.people.tokens import api_token, bearing
+from tests.support.shop.in_process import Shop, work_off
 from tests.support.webhooks import Receiver, endpoint
 
 Seen = Callable[[], Order]

@@ -16,8 +16,8 @@ from inbox.models import Route, WebhookDelivery, WebhookEndpoint, WebhookState
 from inbox.outbox.lanes import LANES, Way
 from inbox.outgoing_webhooks import claiming, endpoints, ends, events, sending
 from orders.models import AuditEntry
-from tests.support import hosts
-from tests.support.hosts import Host
+from tests.support.servers import hosts
+from tests.support.servers.hosts import Host
 from tests.support.webhooks import Receiver, endpoint, receiver
 
 Everything = tuple[WebhookEndpoint, str]

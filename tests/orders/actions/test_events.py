@@ -14,8 +14,8 @@ from orders import services
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
 from orders.signals import event_recorded
 from orders.snapshot import Refund, RefundTransaction
-from tests.support import snapshots
-from tests.support.snapshots import NOW, bag, payment
+from tests.support.orders import snapshots
+from tests.support.orders.snapshots import NOW, bag, payment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = NOW - timedelta(days=90)

@@ -39,8 +39,8 @@ from orders.previews import (
 )
 from orders.shopify_port import Goal
 from orders.snapshot import CustomerSnapshot, OrderSnapshot
-from tests.support.orders import FakeGateway, eur, stored
-from tests.support.snapshots import NOW, order, parcel, shipped
+from tests.support.orders.snapshots import NOW, order, parcel, shipped
+from tests.support.orders.stored import FakeGateway, eur, stored
 
 pytestmark = pytest.mark.django_db
 JANE = CustomerSnapshot(gid="gid://shopify/Customer/7", legacy_id=7, name="Jane")

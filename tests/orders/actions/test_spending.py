@@ -24,7 +24,7 @@ from orders.models import (
     OrderRefund,
     Store,
 )
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)

@@ -13,8 +13,8 @@ from orders.actions import requests, uninstalls, worker_steps
 from orders.models import ActionState, Order, OrderAction
 from orders.previews import RefundChoice, build
 from tests.orders.actions.test_requesting import Gateway
-from tests.support.orders import eur, stored
-from tests.support.snapshots import NOW, order
+from tests.support.orders.snapshots import NOW, order
+from tests.support.orders.stored import eur, stored
 
 pytestmark = pytest.mark.django_db
 End = Callable[[list[OrderAction]], int]

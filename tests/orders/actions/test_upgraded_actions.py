@@ -17,8 +17,8 @@ from django.utils import timezone
 from orders import services
 from orders.models import ActionState, Order, OrderAction, Store
 from shopify_sync.reading import orders
-from tests.support.acting import ask, cancel, perform, refund, without_wake_ups
-from tests.support.shop import Shop
+from tests.support.orders.acting import ask, cancel, perform, refund, without_wake_ups
+from tests.support.shop.in_process import Shop
 
 Seen = Callable[[], Order]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,7 +13,7 @@ from django.db import connection
 from orders import audit
 from orders.actions import transitions
 from orders.models import ActionState, Order, OrderAction, Store
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 

@@ -19,8 +19,8 @@ from core import csv_export
 from orders import audit
 from orders.audit import sealing
 from orders.models import AuditEntry, AuditKind, AuditSeal
-from tests.support.database import without_triggers
-from tests.support.plans import plans
+from tests.support.database.copies import without_triggers
+from tests.support.database.plans import plans
 
 
 def entries(count: int) -> list[AuditEntry]:

@@ -16,7 +16,7 @@ from django.db import connection
 from orders import audit, checks
 from orders.audit import chain, heads
 from orders.models import AuditEntry, AuditKind, AuditSeal
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 

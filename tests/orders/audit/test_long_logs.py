@@ -21,7 +21,7 @@ from core.database.sql import insert
 from orders import audit
 from orders.audit import links, restores, sealing, verification
 from orders.models import AuditEntry, AuditKind, AuditScan, AuditSeal
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 # The claimed size is 300,000, which takes minutes; the memory is the same.

@@ -24,7 +24,7 @@ from orders.models import (
     OrderVersion,
     Store,
 )
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 

@@ -22,7 +22,7 @@ from orders.management import runtime_role
 from orders.models import ActionState, AuditEntry, AuditKind, Order, OrderAction
 from orders.privacy import retention
 from tests.flows.test_main_job import confirm, review
-from tests.support.shop import Shop, work_off
+from tests.support.shop.in_process import Shop, work_off
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -12,8 +12,8 @@ from django.apps import apps
 from orders.models import Order, OrderRefund, Store
 from orders.projection import columns as rows
 from orders.snapshot import Refund, RefundTransaction, encode
-from tests.support import snapshots
-from tests.support.snapshots import NOW, bag
+from tests.support.orders import snapshots
+from tests.support.orders.snapshots import NOW, bag
 
 pytestmark = pytest.mark.django_db
 migration: Any = import_module("orders.migrations.0014_money_by_transaction")

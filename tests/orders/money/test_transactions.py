@@ -17,7 +17,7 @@ from orders.statuses.money_moved import (
     is_waiting,
     parts,
 )
-from tests.support.snapshots import NOW, bag
+from tests.support.orders.snapshots import NOW, bag
 
 # As `enum OrderTransactionStatus` of the schema has them, and one that it does not have yet.
 WORDS = (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orders.panels import line_changes
 from orders.panels.line_changes import Gone
 from orders.snapshot import ExchangeItem, LineQuantity, OrderSnapshot, Refund, Return, ReturnLine
-from tests.support.snapshots import NOW, bag, line, order
+from tests.support.orders.snapshots import NOW, bag, line, order
 
 
 def refund(units: int, return_gid: str = "") -> Refund:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from orders.models import Order
 from orders.panels.panel import _summary
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction, encode
-from tests.support import snapshots
-from tests.support.snapshots import NOW, bag
+from tests.support.orders import snapshots
+from tests.support.orders.snapshots import NOW, bag
 
 
 def row(snapshot: OrderSnapshot) -> Order:

@@ -19,7 +19,7 @@ from orders.panels.totals import (
 from orders.panels.types import MoneyRow
 from orders.shopify_port import SuggestedRefund
 from orders.snapshot import Fee, MoneyBag, OrderSnapshot, Refund, RefundTransaction
-from tests.support.snapshots import NOW, bag, order, payment
+from tests.support.orders.snapshots import NOW, bag, order, payment
 
 SUM = st.decimals(min_value=0, max_value=1000, places=2).map(str)
 

@@ -13,7 +13,7 @@ from orders import policies
 from orders.models import ActionKind, CancelRule, Order, Policy, Store
 from orders.money import Money
 from orders.snapshot import MoneyBag, encode
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 
 def judge(amount: str | None, *, spent: str = "0", note: bool = False, **limits: Any) -> str:

@@ -14,7 +14,7 @@ from orders.models import ActionKind, Policy
 from orders.money import Money
 from orders.policies import Facts
 from orders.snapshot import Dispute, OrderSnapshot
-from tests.support.snapshots import NOW, line, order, parcel, payment, shipped
+from tests.support.orders.snapshots import NOW, line, order, parcel, payment, shipped
 
 # What is known of a harmless action; each row changes one fact.
 HARMLESS = Facts(

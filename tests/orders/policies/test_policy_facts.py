@@ -23,7 +23,7 @@ from orders.policies.facts import CUSTOMER_DAYS, SenderLookup
 from orders.snapshot import CustomerSnapshot, Dispute
 from tests.orders.actions.approvals.test_approving import gateway, store  # noqa: F401
 from tests.orders.actions.test_requesting import Request, change, request_action, token  # noqa: F401
-from tests.support.snapshots import NOW, order
+from tests.support.orders.snapshots import NOW, order
 
 pytestmark = pytest.mark.django_db
 _numbers = count(100)

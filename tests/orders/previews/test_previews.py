@@ -23,8 +23,8 @@ from orders.previews import (
     build,
 )
 from orders.snapshot import CustomerSnapshot, Dispute, LineQuantity, OrderSnapshot, Refund
-from tests.support.orders import FakeGateway, eur, stored, suggested
-from tests.support.snapshots import NOW, bag, line, order, parcel, payment, shipped
+from tests.support.orders.snapshots import NOW, bag, line, order, parcel, payment, shipped
+from tests.support.orders.stored import FakeGateway, eur, stored, suggested
 
 pytestmark = pytest.mark.django_db
 JANE = CustomerSnapshot(gid="gid://shopify/Customer/7", legacy_id=7, name="Jane")

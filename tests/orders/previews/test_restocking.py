@@ -15,8 +15,8 @@ from orders.shopify_port import (
     SuggestedLine,
 )
 from orders.snapshot import LineQuantity
-from tests.support.orders import eur
-from tests.support.snapshots import line, order
+from tests.support.orders.snapshots import line, order
+from tests.support.orders.stored import eur
 
 SHELF, WAREHOUSE = Place("place-1", "Shelf"), Place("place-2", "Warehouse")
 

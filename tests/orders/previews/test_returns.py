@@ -34,7 +34,7 @@ from orders.statuses.return_units import (
     Units,
 )
 from shopify_sync.mapping.returns import a_return
-from tests.support.snapshots import NOW, bag, line, order
+from tests.support.orders.snapshots import NOW, bag, line, order
 
 MARK = "[ax:0123456789]"
 

@@ -10,7 +10,7 @@ import pytest
 
 from orders.projection.changes import between, dated
 from orders.snapshot import Dispute, FulfillmentOrder, OrderSnapshot, Refund, Return
-from tests.support.snapshots import NOW, bag, line, order
+from tests.support.orders.snapshots import NOW, bag, line, order
 
 BASE = order(are_disputes_known=True)
 SEEN = NOW + timedelta(minutes=5)

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from core.database import sql
 from orders.models import Customer, Order, Store
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 pytestmark = pytest.mark.django_db
 

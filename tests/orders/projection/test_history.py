@@ -22,7 +22,7 @@ from orders.snapshot import (
     Tracking,
 )
 from orders.versions.diff import differences
-from tests.support.snapshots import NOW, bag, line, order, parcel, shipped
+from tests.support.orders.snapshots import NOW, bag, line, order, parcel, shipped
 
 BASE = order()
 TRACKED = parcel(tracking=(Tracking(number="JD014"),))

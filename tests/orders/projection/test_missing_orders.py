@@ -13,8 +13,8 @@ from orders.projection import (
     record,
 )
 from orders.services import mark_dirty
-from tests.support.orders import stored
-from tests.support.snapshots import NOW, order
+from tests.support.orders.snapshots import NOW, order
+from tests.support.orders.stored import stored
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)

@@ -18,8 +18,8 @@ from orders.services import (
     mark_dirty,
     record_snapshot,
 )
-from tests.support import snapshots
-from tests.support.queues import messages_lost
+from tests.support.orders import snapshots
+from tests.support.shop.queues import messages_lost
 
 pytestmark = pytest.mark.django_db(transaction=True)
 # In the past, as reads are: what a clock that was ahead has written is not believed.

@@ -12,8 +12,8 @@ from django.db.models import CharField, Model
 from orders.models import Customer, Order, OrderFulfillment, OrderTracking, OrderTransaction, Store
 from orders.projection import columns as rows
 from orders.snapshot import CustomerSnapshot, Tracking, encode
-from tests.support import snapshots
-from tests.support.orders import stored
+from tests.support.orders import snapshots
+from tests.support.orders.stored import stored
 
 LONG = "ö" * 600
 

@@ -10,7 +10,7 @@ from orders.models import Order, OrderAction, Store
 from orders.shopify_port import ActionRead
 from shopify_sync.actions import session
 from shopify_sync.reading import orders
-from tests.support import snapshots
+from tests.support.orders import snapshots
 
 OWN = "gid://shopify/Refund/9"
 

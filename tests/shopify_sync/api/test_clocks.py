@@ -21,7 +21,7 @@ from shopify_sync.models import EventState, ShopConnection, WebhookEvent
 from shopify_sync.reading import orders
 from shopify_sync.stores import tokens
 from shopify_sync.webhooks import processing
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -24,7 +24,7 @@ from shopify_sync.setup import (
     doctor,
 )
 from shopify_sync.stores import subscriptions
-from tests.support.shop import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
+from tests.support.shop.in_process import DOMAIN, SECOND, Shop, fetch_dirty, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 UPDATE = """mutation($input: CustomerInput!) {

@@ -12,7 +12,7 @@ from orders import previews, rules
 from orders.models import Order, Store
 from shopify_sync import mapping
 from shopify_sync.reading import orders
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Seen = Callable[[], Order]

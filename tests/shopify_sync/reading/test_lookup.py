@@ -7,7 +7,7 @@ import pytest
 from orders.models import Customer, Order, Store
 from practice_store.state import Customer as ShopCustomer
 from shopify_sync.reading import search
-from tests.support.shop import Shop, fetch_dirty
+from tests.support.shop.in_process import Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ORDERS = 60

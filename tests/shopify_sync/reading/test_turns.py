@@ -42,7 +42,7 @@ from shopify_sync.sync import (
 )
 from shopify_sync.webhooks import balance
 from tests.shopify_sync.asking import ask_refund
-from tests.support.shop import DOMAIN, Shop, fetch_dirty
+from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LONG_AGO = timedelta(days=1)

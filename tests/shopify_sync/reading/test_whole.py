@@ -26,7 +26,7 @@ from shopify_sync.api.errors import (
     Unreachable,
 )
 from shopify_sync.reading import complete_order
-from tests.support.reading import AT, DirectClient
+from tests.support.shop.reading import AT, DirectClient
 
 MANY = st.integers(0, 300)
 # Around what is asked for at first, and around all that can be.
@@ -344,7 +344,7 @@ def test_what_an_app_may_not_read_at_all_is_still_told(
 
 
 def test_an_order_that_could_not_be_read_says_why() -> None:
-    from tests.support import snapshots
+    from tests.support.orders import snapshots
 
     def text(*unread: str) -> str:
         found: OrderSnapshot = snapshots.order(unread=unread)

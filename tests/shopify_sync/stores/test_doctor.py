@@ -16,8 +16,8 @@ from orders.models import Store
 from shopify_sync.models import Drift, EventState, ShopConnection, WebhookEvent
 from shopify_sync.setup import doctor
 from shopify_sync.webhooks.signing import sign
-from tests.support.doors import PATH
-from tests.support.shop import Shop
+from tests.support.shop.doors import PATH
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

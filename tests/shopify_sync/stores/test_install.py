@@ -24,7 +24,7 @@ from shopify_sync.setup import (
     oauth,
 )
 from tests.conftest import logged_in
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADD = "/admin/shopify_sync/shopconnection/add/"

@@ -34,7 +34,7 @@ from shopify_sync.setup import (
 from shopify_sync.stores import tokens
 from shopify_sync.stores.clients import client_for
 from tests.shopify_sync.asking import ask_refund
-from tests.support.shop import DOMAIN, SECOND, Shop
+from tests.support.shop.in_process import DOMAIN, SECOND, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

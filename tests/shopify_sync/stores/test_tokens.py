@@ -27,7 +27,7 @@ from shopify_sync.models import ConnectionMethod, ShopConnection
 from shopify_sync.setup import connect
 from shopify_sync.stores import tokens
 from shopify_sync.stores.clients import client_for
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

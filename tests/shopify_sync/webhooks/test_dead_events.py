@@ -18,7 +18,7 @@ from shopify_sync.webhooks.body_preview import (
     masked_body,
 )
 from tests.conftest import logged_in
-from tests.support.shop import Shop
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADMIN = "/admin/shopify_sync/webhookevent/"

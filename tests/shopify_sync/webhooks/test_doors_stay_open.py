@@ -19,7 +19,7 @@ from shopify_sync.setup import (
 )
 from shopify_sync.webhooks import receiver
 from shopify_sync.webhooks.signing import sign
-from tests.support.shop import DOMAIN, Shop
+from tests.support.shop.in_process import DOMAIN, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OLD, NEW = b"shpss_practice_demo", b"shpss_new"

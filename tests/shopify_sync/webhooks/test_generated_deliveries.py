@@ -27,7 +27,7 @@ from shopify_sync.webhooks import (
     storage,
 )
 from shopify_sync.webhooks.signing import sign
-from tests.support.doors import Door, ViewDoor, native_door
+from tests.support.shop.doors import Door, ViewDoor, native_door
 
 EXAMPLES = int(os.environ.get("GENERATED_DELIVERIES", "50"))
 DOMAIN = "demo.myshopify.com"

@@ -27,8 +27,8 @@ from shopify_sync.webhooks.signing import (
     is_signed,
     sign,
 )
-from tests.support.doors import Door, ViewDoor, native_door
-from tests.support.shop import Shop
+from tests.support.shop.doors import Door, ViewDoor, native_door
+from tests.support.shop.in_process import Shop
 
 Push = Callable[..., Any]
 SECRET = b"shpss_secret"

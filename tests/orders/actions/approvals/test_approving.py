@@ -36,8 +36,8 @@ from orders.previews import (
 )
 from orders.snapshot import Refund
 from tests.orders.actions.test_requesting import Gateway, refused
-from tests.support.orders import eur, stored
-from tests.support.snapshots import NOW, bag, order
+from tests.support.orders.snapshots import NOW, bag, order
+from tests.support.orders.stored import eur, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -28,10 +28,10 @@ from orders.models import (
 )
 from orders.previews import RefundChoice, build
 from tests.orders.actions.test_requesting import Gateway
-from tests.support.database import without_triggers
-from tests.support.orders import eur, stored
-from tests.support.passkeys import Passkey
-from tests.support.snapshots import NOW, order
+from tests.support.database.copies import without_triggers
+from tests.support.orders.snapshots import NOW, order
+from tests.support.orders.stored import eur, stored
+from tests.support.people.passkeys import Passkey
 
 pytestmark = pytest.mark.django_db
 

@@ -22,8 +22,8 @@ from orders.lock_waits import refused_when_busy
 from orders.models import Order, OrderAction
 from orders.shopify_port import get_gateway
 from tests.flows.test_main_job import Seen, confirm, review
-from tests.support.acting import ask, refund, without_wake_ups
-from tests.support.shop import Shop
+from tests.support.orders.acting import ask, refund, without_wake_ups
+from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 only_pg = pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one lock")

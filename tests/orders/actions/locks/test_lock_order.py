@@ -38,10 +38,10 @@ from orders.projection import (
 from orders.snapshot import CustomerDetails, Refund
 from shopify_sync.models import Backfill
 from shopify_sync.sync import backfill
-from tests.support import snapshots
-from tests.support.database import without_triggers
-from tests.support.orders import stored
-from tests.support.shop import Shop, read_customers
+from tests.support.database.copies import without_triggers
+from tests.support.orders import snapshots
+from tests.support.orders.stored import stored
+from tests.support.shop.in_process import Shop, read_customers
 
 pytestmark = pytest.mark.django_db(transaction=True)
 only_pg = pytest.mark.skipif("connection.vendor != 'postgresql'")

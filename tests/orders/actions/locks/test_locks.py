@@ -34,8 +34,8 @@ from orders.previews import (
 )
 from orders.projection import record
 from tests.orders.actions.test_requesting import Gateway
-from tests.support.orders import eur, stored
-from tests.support.snapshots import NOW, order
+from tests.support.orders.snapshots import NOW, order
+from tests.support.orders.stored import eur, stored
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

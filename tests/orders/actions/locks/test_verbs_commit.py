@@ -30,8 +30,8 @@ from orders.previews import (
 from orders.projection import record
 from orders.signals import event_recorded, order_changed
 from tests.orders.actions.test_requesting import Gateway
-from tests.support.orders import eur, stored
-from tests.support.snapshots import NOW, order
+from tests.support.orders.snapshots import NOW, order
+from tests.support.orders.stored import eur, stored
 
 pytestmark = pytest.mark.django_db
 

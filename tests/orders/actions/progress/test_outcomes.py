@@ -20,7 +20,7 @@ from orders.models import (
     Outcome,
     Store,
 )
-from tests.support.snapshots import NOW
+from tests.support.orders.snapshots import NOW
 
 _CODE = re.compile(r"\b([A-Z]{2,}_[A-Z_]+|[a-z]+_[a-z_]+|[A-Z]{6,})\b")
 

@@ -26,7 +26,7 @@ from orders.actions.progress import (
 from orders.models import ActionKind, ActionState, OrderAction
 from orders.shopify_port import Goal, Job
 from orders.snapshot import MoneyBag, OrderSnapshot, Refund, RefundTransaction
-from tests.support.snapshots import NOW, bag, order, parcel
+from tests.support.orders.snapshots import NOW, bag, order, parcel
 
 MARK = "[ax:0123456789]"
 STEPS = {

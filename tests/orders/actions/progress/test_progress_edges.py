@@ -22,7 +22,7 @@ from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.money import Money
 from orders.shopify_port import Goal, Job
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction
-from tests.support.snapshots import NOW, bag, order
+from tests.support.orders.snapshots import NOW, bag, order
 
 CANCEL = {"goal": Goal.CANCEL_ORDER.value, "target": "", "document": "OrderCancel"}
 

@@ -16,8 +16,8 @@ from orders.models import ActionState, Order, OrderAction, OrderRefund, Store
 from orders.previews import CancelChoice, RefundChoice, build
 from orders.snapshot import OrderSnapshot, Refund
 from tests.orders.actions.test_requesting import Gateway
-from tests.support.orders import eur, stored
-from tests.support.snapshots import NOW, bag, order
+from tests.support.orders.snapshots import NOW, bag, order
+from tests.support.orders.stored import eur, stored
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from orders.models import ActionKind, ActionState, Order, OrderAction, Outcome
 from orders.shopify_port import Goal
 from orders.snapshot import OrderSnapshot, Refund, RefundTransaction
-from tests.support.orders import stored
-from tests.support.snapshots import NOW, bag, order
+from tests.support.orders.snapshots import NOW, bag, order
+from tests.support.orders.stored import stored
 
 pytestmark = pytest.mark.django_db
 MARK = "[ax:0123456789]"

@@ -15,7 +15,7 @@ from inbox.contacts.activity.sources import Show
 from inbox.models import Conversation
 from orders.models import Order
 from settings.celery import SCHEDULE
-from tests.support.addresses import lists_of_the_admin
+from tests.support.pages.addresses import lists_of_the_admin
 
 Path = Callable[[], object]
 

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 
 @contextmanager

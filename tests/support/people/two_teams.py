@@ -30,8 +30,8 @@ from inbox.models import (
 )
 from orders.models import ActionKind, ActionState, Order, OrderAction, Store
 from orders.previews import Proposal, encode_proposal
-from tests.support import snapshots
-from tests.support.orders import FakeGateway, stored
+from tests.support.orders import snapshots
+from tests.support.orders.stored import FakeGateway, stored
 
 
 class OfflineGateway(FakeGateway):

@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from inbox.channels import keys
 from inbox.frames import tokens
 from tests.conftest import logged_in
-from tests.support.two_teams import Side, TwoTeams
+from tests.support.people.two_teams import Side, TwoTeams
 
 # What a view needs to be asked, besides its IDs.
 QUERIES: Final = {"sidebar:frame": "?frame={frame}", "sidebar:connect": "?frame={frame}"}

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from orders import snapshot as snapshots
-from tests.support import snapshots as samples
+from tests.support.orders import snapshots as samples
 
 # Text of a snapshot that masking keeps: ids, numbers, Shopify's words, and what was sold.
 KEPT: dict[str, set[str]] = {

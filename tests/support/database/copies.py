@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 _APPS = ("core", "inbox", "orders", "shopify_sync")
 
 

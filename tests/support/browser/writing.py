@@ -6,7 +6,7 @@ import json
 import urllib.request
 from datetime import UTC, datetime
 
-from tests.support.demo import Demo
+from tests.support.browser.demo import Demo
 
 
 def write_to(demo: Demo, who: str, *texts: str) -> int:

@@ -40,7 +40,7 @@ from orders.models import (
 )
 from orders.snapshot import encode
 from shopify_sync.models import WebhookEvent, WebhookTally
-from tests.support.database import without_triggers
+from tests.support.database.copies import without_triggers
 
 # n: 1 … count. Spread over 550 days, the highest number the newest.
 _AT: Final = "now() - (($count - n) * interval '550 days' / $count)"
