@@ -12,6 +12,9 @@ from inbox.api import channels as channel_api
 from inbox.api import endpoint
 from inbox.api.orders import actions as action_api
 from inbox.api.orders import proposals as order_api
+from inbox.api.reading import contacts as contact_api
+from inbox.api.reading import decisions as decision_api
+from inbox.api.reading import reports as report_api
 from inbox.panel import decorators
 from inbox.views import (
     contacts,
@@ -154,6 +157,12 @@ api = [
     path("actions/<int:action_id>/approve/", action_api.ActionApprove.as_view()),
     path("actions/<int:action_id>/decline/", action_api.ActionDecline.as_view()),
     path("actions/<int:action_id>/withdraw/", action_api.ActionWithdraw.as_view()),
+    path("contacts/", contact_api.Contacts.as_view()),
+    path("contacts/<int:contact_id>/", contact_api.ContactDetail.as_view()),
+    path("contacts/<int:contact_id>/timeline/", contact_api.Timeline.as_view()),
+    path("decisions/", decision_api.Decisions.as_view()),
+    path("policies/", report_api.Policies.as_view()),
+    path("reports/money/", report_api.MoneyReport.as_view()),
     re_path(r"^.*$", endpoint.Nowhere.as_view()),
 ]
 

@@ -290,6 +290,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
         "ActionKind": "orders.models.ActionKind",
+        "AddressKind": ["email", "phone"],
+        "EventKind": "orders.models.EventKind",
+        "IdentityKind": ["email", "phone", "shopify_customer"],
         "MessageKind": "inbox.models.MessageKind",
     },
     "POSTPROCESSING_HOOKS": [

@@ -18,7 +18,8 @@ from orders.money import Money
 Json = dict[str, Any]
 
 
-def _money(money: Money | None) -> Json | None:
+def as_amount(money: Money | None) -> Json | None:
+    """Return an amount with its currency; null for none."""
     return {"amount": money.plain(), "currency": money.currency} if money else None
 
 
@@ -29,10 +30,10 @@ def summary(preview: previews.Preview) -> Json:
         "token": preview.token,
         "kind": preview.kind,
         "confirm_label": preview.confirm_label,
-        "amount": _money(proposal.amount),
+        "amount": as_amount(proposal.amount),
         "mode": Mode.AMOUNT if proposal.is_amount_only else Mode.ITEMS,
-        "calculated": _money(proposal.calculated),
-        "difference": _money(proposal.difference),
+        "calculated": as_amount(proposal.calculated),
+        "difference": as_amount(proposal.difference),
         "discrepancy_reason": proposal.discrepancy_reason or None,
         "restocks": [
             {
@@ -44,10 +45,10 @@ def summary(preview: previews.Preview) -> Json:
             for r in proposal.restocks
         ],
         "method": proposal.method,
-        "total": _money(preview.total),
-        "paid": _money(preview.paid),
-        "kept": _money(preview.kept),
-        "targets": [{"label": t.label, "amount": _money(t.amount)} for t in proposal.targets],
+        "total": as_amount(preview.total),
+        "paid": as_amount(preview.paid),
+        "kept": as_amount(preview.kept),
+        "targets": [{"label": t.label, "amount": as_amount(t.amount)} for t in proposal.targets],
         "items": [
             {"line": i.line.gid, "title": i.line.title, "quantity": i.quantity}
             for i in preview.items
@@ -75,7 +76,7 @@ def brief(order: Order) -> Json:
         "name": order.name,
         "store": order.store.domain,
         "placed_at": order.placed_at,
-        "total": _money(money.total.presentment),
+        "total": as_amount(money.total.presentment),
     }
 
 
@@ -113,7 +114,7 @@ def full(order: Order, acting: Refusal | None) -> Json:
                 "unshipped": row.unshipped,
                 "altered": list(row.altered),
                 "attributes": [{"label": a.label, "text": a.text} for a in row.attributes],
-                "unit_price": _money(row.item.unit_price),
+                "unit_price": as_amount(row.item.unit_price),
                 "tracking": [
                     {
                         "company": t.company,
@@ -131,7 +132,7 @@ def full(order: Order, acting: Refusal | None) -> Json:
         "returns": [_return(row) for row in card.returns],
         "swaps": list(card.swaps),
         "money": [
-            {"label": row.label, "included": row.is_included, **(_money(row.amount) or {})}
+            {"label": row.label, "included": row.is_included, **(as_amount(row.amount) or {})}
             for row in card.money
         ],
         "transactions": [
@@ -141,7 +142,7 @@ def full(order: Order, acting: Refusal | None) -> Json:
                 "status": t.state.label,
                 "reason": t.reason,
                 "at": t.at,
-                **(_money(t.amount) or {}),
+                **(as_amount(t.amount) or {}),
             }
             for t in card.transactions
         ],
@@ -185,7 +186,7 @@ def action(action: OrderAction) -> Json:
         "outcome": notice.outcome,
         "title": notice.title,
         "message": notice.text,
-        "amount": _money(action.money),
+        "amount": as_amount(action.money),
         "requested_by": action.requested_by.get_username(),
         "requested_at": action.requested_at,
         "approved_by": action.approved_by.get_username() if action.approved_by else None,

@@ -169,6 +169,12 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "/api/v1/actions/<int:action_id>/approve/":     ("LRMMMRRLL", "LR+0+RRLL"),
     "/api/v1/actions/<int:action_id>/decline/":     ("LRMMMRRLL", "LR+0+RRLL"),
     "/api/v1/actions/<int:action_id>/withdraw/":    ("LRMMMRRLL", "LR+0+RRLL"),
+    "/api/v1/contacts/":                            ("LR+++RRLL", "LRMMMRRLL"),
+    "/api/v1/contacts/<int:contact_id>/":           ("LR+0+RRLL", "LRMMMRRLL"),
+    "/api/v1/contacts/<int:contact_id>/timeline/":  ("LR+0+RRLL", "LRMMMRRLL"),
+    "/api/v1/decisions/":                           ("LR+++RRLL", "LRMMMRRLL"),
+    "/api/v1/policies/":                            ("LRRRR++LL", "LRRRRMMLL"),
+    "/api/v1/reports/money/":                       ("LRRRR++LL", "LRRRRMMLL"),
     "/api/v1/^.*$":                                 ("LR000RRLL", "LR000RRLL"),
     # The REST documentation
     "api-schema":                                   ("LR+++RRLL", "LRMMMRRLL"),

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings, strategies
 
 from inbox.channels import keys
-from inbox.models import Channel, Conversation
-from orders.models import Order
+from inbox.models import Channel, Contact, Conversation
+from orders.models import Order, Policy
 from tests.flows.actions.test_api_clicks import preview
 from tests.support.people.tokens import api_token, bearing
 from tests.support.shop.in_process import Shop
@@ -73,7 +73,13 @@ def schema(alice: User) -> Any:
 
 
 def known_ids(order: Order, channel: Channel) -> dict[str, int]:
-    return {"order_id": order.pk, "action_id": 1, "channel_id": channel.pk}
+    contact = Contact.objects.get()
+    return {
+        "order_id": order.pk,
+        "action_id": 1,
+        "channel_id": channel.pk,
+        "contact_id": contact.pk,
+    }
 
 
 def called(schema: Any, headers: dict[str, str], ids: dict[str, int], calls: int) -> Counter[int]:
@@ -82,7 +88,7 @@ def called(schema: Any, headers: dict[str, str], ids: dict[str, int], calls: int
     codes: Counter[int] = Counter()
     operations = [found.ok() for found in schema.get_all_operations()]
     operations = [one for one in operations if one.path.startswith("/api/v1/")]
-    assert len(operations) >= 8
+    assert len(operations) >= 15
     for operation in operations:
 
         @settings(_quick, max_examples=max(1, calls // len(operations)))
@@ -98,12 +104,16 @@ def called(schema: Any, headers: dict[str, str], ids: dict[str, int], calls: int
     return codes
 
 
-@pytest.mark.parametrize("who", ["agent", "reader", "anonymous", "channel"])
+@pytest.mark.parametrize("who", ["agent", "manager", "reader", "anonymous", "channel"])
 def test_generated_calls_get_documented_answers(
     schema: Any, order: Order, channel: Channel, alice: User, who: str
 ) -> None:
+    Policy.objects.create(role=alice.groups.get(), refund_up_to="20", approval_disputed=True)
+    manager = User.objects.create_user("mona", is_staff=True)
+    manager.groups.set(Group.objects.filter(name__in=["agents", "auditors"]))
     headers = {
         "agent": bearing(api_token(alice)),
+        "manager": bearing(api_token(manager)),
         "reader": bearing(api_token(alice, "read", name="Reader")),
         "anonymous": {},
         "channel": {"Authorization": f"Bearer {keys.new_key(channel)}"},

@@ -24,6 +24,8 @@ from inbox.models import (
     Identity,
     Message,
     Participant,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from orders.models import (
     AuditEntry,
@@ -56,7 +58,9 @@ _PHONE: Final = "'+4915' || lpad(n::text, 9, '0')"
 def build(store: Store, channel: Channel, *, agent_id: int, count: int, messages: int = 1) -> None:
     """Write `count` orders, contacts and conversations with this many messages each, and what
     belongs to them. Expects empty tables; PostgreSQL only."""
+    endpoint = WebhookEndpoint.objects.create(name="ERP", event_types=["order.changed"])
     given = {"store": store.pk, "channel": channel.pk, "agent": agent_id, "count": count}
+    given["endpoint"] = endpoint.pk
     parts = (*_orders(), _tallies(), *_inbox(messages))
     with transaction.atomic(), without_triggers(connection), connection.cursor() as cursor:
         # A busy machine may take longer than a web request is given.
@@ -335,6 +339,21 @@ def _inbox(messages: int) -> list[Part]:
                 "arrived_at": "$at + m * interval '1 minute'",
             },
             several,
+        ),
+        (
+            WebhookDelivery,
+            {
+                "endpoint": "$endpoint",
+                "message_id": "'msg_' || n",
+                "event_type": "'order.changed'",
+                "payload": "'{}'",
+                "state": "CASE WHEN n % 1000 = 1 THEN 'pending' ELSE 'delivered' END",
+                "next_attempt_at": "CASE WHEN n % 1000 = 1 THEN now() END",
+                # The log is kept for a month.
+                "created_at": "now() - ($count - n) * interval '29 days' / $count",
+                "queued_at": "now()",
+            },
+            "",
         ),
     ]
 

@@ -46,6 +46,9 @@ def _pages(client: Client, number: int) -> dict[str, Path]:
         "conversation": _get(client, conversation),
         "panel": _get(client, f"{conversation}orders/"),
         **_activity(client, newest.contact_id, deep.last_message_at.isoformat()),
+        "rest_contact": _get(client, f"/api/v1/contacts/{newest.contact_id}/"),
+        "rest_timeline": _get(client, f"/api/v1/contacts/{newest.contact_id}/timeline/"),
+        "rest_decisions": _get(client, "/api/v1/decisions/"),
         "decisions": _get(client, "/inbox/decisions/"),
         "refunds_due": _get(client, "/inbox/decisions/refunds/"),
         "order_list": _get(client, "/inbox/orders/"),
@@ -86,6 +89,7 @@ def searches(client: Client, number: int) -> dict[str, Path]:
         found[f"search_{name}"] = _get(client, f"/inbox/?q={word}")
         found[f"orders_{name}"] = _get(client, f"/inbox/orders/?q={word}")
         found[f"rest_{name}"] = _get(client, f"/api/v1/orders/?q={word}")
+        found[f"rest_contacts_{name}"] = _get(client, f"/api/v1/contacts/?q={word}")
     return found
 
 

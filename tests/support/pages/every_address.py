@@ -135,6 +135,7 @@ def _filled(address: Address, world: TwoTeams, who: str, side: Side, inner: Side
     is_contact = address.route.startswith("/inbox/contacts/")
     contact = side.conversation.contact
     known: dict[str, Any] = {
+        "contact_id": contact.pk,
         "pk": contact.pk if is_contact else side.conversation.pk,
         "order_id": inner.order.pk,
         "action_id": inner.action.pk,

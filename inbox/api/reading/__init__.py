@@ -1,0 +1,1 @@
+"""What programs can only read: contacts and their timeline, decisions, policies and reports."""
