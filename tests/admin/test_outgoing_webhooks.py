@@ -17,7 +17,7 @@ from inbox.models import OffReason, WebhookDelivery, WebhookEndpoint
 from inbox.outgoing_webhooks import endpoints, events, sending
 from orders.models import AuditEntry
 from tests.conftest import logged_in
-from tests.support.webhooks import Receiver, endpoint, receiver
+from tests.support.servers.webhooks import Receiver, endpoint, receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIST, LOG = "/admin/inbox/webhookendpoint/", "/admin/inbox/webhookdelivery/"

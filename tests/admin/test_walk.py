@@ -31,7 +31,7 @@ from orders.models import ActionKind, AuditEntry, Order, OrderAction, OrderEvent
 from shopify_sync.models import Backfill, Drift, ShopConnection, SyncCursor, WebhookEvent
 from tests.conftest import logged_in
 from tests.support.people.tokens import api_token
-from tests.support.webhooks import endpoint
+from tests.support.servers.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db
 TOKEN, SECRET = "shpat_c4n4ryc4n4ry", "shpss_c4n4ryc4n4ry"

@@ -31,7 +31,7 @@ from orders.models import PrivacyKind, PrivacyRequest, Store
 from orders.privacy.registry import Scope
 from shopify_sync.management.commands import rotate_keys
 from shopify_sync.models import ShopConnection
-from tests.support.webhooks import endpoint
+from tests.support.servers.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 _SEALED = re.compile(r"gAAAA[\w-]{60,}=*")

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 
 from inbox.models import WebhookEndpoint
 from inbox.outgoing_webhooks import sending
-from tests.support.webhooks import Receiver, endpoint, receiver
+from tests.support.servers.webhooks import Receiver, endpoint, receiver
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.utils import timezone
 from inbox.models import OffReason, WebhookDelivery, WebhookEndpoint, WebhookState
 from inbox.outgoing_webhooks import endpoints
 from orders.models import AuditEntry
-from tests.support.webhooks import endpoint
+from tests.support.servers.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db
 

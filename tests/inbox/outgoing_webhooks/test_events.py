@@ -22,8 +22,8 @@ from tests.conftest import logged_in
 from tests.flows.actions.test_api_clicks import confirm, preview
 from tests.support.orders.acting import ask, refund, without_wake_ups
 from tests.support.people.tokens import api_token, bearing
+from tests.support.servers.webhooks import Receiver, endpoint
 from tests.support.shop.in_process import Shop, work_off
-from tests.support.webhooks import Receiver, endpoint
 
 Seen = Callable[[], Order]
 Everything = tuple[WebhookEndpoint, str]

@@ -18,7 +18,7 @@ from inbox.outgoing_webhooks import claiming, endpoints, ends, events, sending
 from orders.models import AuditEntry
 from tests.support.servers import hosts
 from tests.support.servers.hosts import Host
-from tests.support.webhooks import Receiver, endpoint, receiver
+from tests.support.servers.webhooks import Receiver, endpoint, receiver
 
 Everything = tuple[WebhookEndpoint, str]
 pytestmark = pytest.mark.django_db(transaction=True)
