@@ -17,7 +17,7 @@ from orders.models import Store
 class TokenScope(models.TextChoices):
     """What a token allows; each includes those before it."""
 
-    READ = "read", _("Read orders and actions")
+    READ = "read", _("Read orders, contacts, decisions and reports")
     PROPOSE = "propose", _("Also request actions, which another person then has to approve")
     ACT = "act", _("Everything its owner may do")
 
