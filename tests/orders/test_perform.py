@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from orders import perform as worker
 from orders import previews
 from orders.actions import worker_steps
 from orders.models import ActionState, Order
@@ -79,3 +80,12 @@ def test_a_throttled_action_rests_as_long_as_shopify_asks(
     waits.clear()
     assert perform(action).state == ActionState.QUEUED
     assert waits == pytest.approx([waits_s])
+
+
+def test_an_action_that_is_not_due_asks_nothing_of_its_shop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(worker, "get_gateway", lambda: asked.append("gateway"))
+    worker.perform(0)
+    assert asked == []

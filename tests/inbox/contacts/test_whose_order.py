@@ -193,6 +193,10 @@ def test_a_link_to_a_customer_that_was_merged_is_one_to_what_it_became(here: Sto
     keys = identities.order_keys(contact)
     assert (here.pk, JANE) in keys.customer_gids
     assert list(identities.orders_by(keys)) == [order]
+    customer_of(here, JANE, "other@example.com")
+    (match,) = matching.matching_of(contact, order).matches
+    assert match.identity is not None
+    assert match.identity.value == link(here, JANINE)
 
 
 def test_the_link_of_one_contact_says_nothing_of_the_others(here: Store) -> None:
@@ -368,7 +372,10 @@ def test_one_customer_is_certain_and_says_how(here: Store) -> None:
 def test_an_order_may_lead_to_a_customer_with_another_address(here: Store) -> None:
     order = order_of(here, JANE, EMAIL)
     customer_of(here, JANE, "other@example.com")
-    (match,) = matched(contact_with(EMAIL), order).matches
+    contact = contact_with(EMAIL)
+    # A messenger's user may be called anything, even as a link begins.
+    Identity.objects.create(contact=contact, kind=IdentityKind.CHANNEL_USER, value=f"{here.pk}:u-7")
+    (match,) = matched(contact, order).matches
     assert (match.identity, match.how) == (None, "Email address on an order")
     assert not match.is_by_agent
 
@@ -409,6 +416,18 @@ def test_a_customer_another_contact_is_linked_to_is_taken(here: Store) -> None:
     assert "also belongs to another contact" in question.why
     remove(other, link(here, JANE))
     assert code(contact, order) is None
+
+
+def test_not_all_of_two_customers_if_one_is_taken(here: Store) -> None:
+    order = order_of(here, JANE, EMAIL)
+    order_of(here, JANINE, EMAIL)
+    customer_of(here, JANE, EMAIL)
+    customer_of(here, JANINE, EMAIL)
+    contact = contact_with(EMAIL)
+    contact_with(link(here, JANE))
+    (question,) = matched(contact, order).questions
+    assert sorted(c.is_taken for c in question.candidates) == [False, True]
+    assert not question.can_be_all
 
 
 def test_a_customer_known_by_its_address_alone_is_taken_as_well(here: Store) -> None:
@@ -484,6 +503,16 @@ def test_the_other_orders_customers_count_unless_all_are_in_hand(here: Store) ->
         assert matching.match(contact, active, keys, found).questions
     mine = FoundOrders((order,), has_more=False, is_all=True)
     assert not matching.match(contact, active, keys, mine).questions
+
+
+def test_the_customers_of_orders_deleted_at_shopify_do_not_count(here: Store) -> None:
+    order, other = order_of(here, JANE, EMAIL), order_of(here, JANINE, EMAIL)
+    customer_of(here, JANE, EMAIL)
+    customer_of(here, JANINE, "other@example.com")
+    contact = contact_with(EMAIL)
+    assert code(contact, order) == "ambiguous_customer"
+    Order.objects.filter(pk=other.pk).update(deleted_at=timezone.now())
+    assert code(contact, order) is None
 
 
 def test_an_unknown_contact_is_matched_by_what_it_says(here: Store) -> None:

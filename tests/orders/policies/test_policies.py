@@ -116,6 +116,28 @@ def test_limits_count_by_a_payment_where_no_sum_is_left() -> None:
     assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal("2.5")
 
 
+@pytest.mark.parametrize(("theirs", "shop"), [("EUR", "EUR"), ("USD", "USD"), ("GBP", "EUR")])
+def test_a_payment_in_other_currencies_names_no_rate(theirs: str, shop: str) -> None:
+    """As after the shop changed its currency. Without a rate, an amount counts as it stands."""
+    base = snapshots.order()
+    zero = MoneyBag(shop=Money.zero("EUR"), presentment=Money.zero("USD"))
+    names = [f.name for f in dataclasses.fields(base.money)]
+    money = dataclasses.replace(base.money, **dict.fromkeys(names, zero))
+    other = MoneyBag(shop=Money(Decimal(10), shop), presentment=Money(Decimal(20), theirs))
+    snapshot = dataclasses.replace(
+        base, money=money, currency="USD", transactions=(snapshots.payment(amount=other),)
+    )
+    order = Order(document=encode(snapshot), currency="USD", shop_currency="EUR")
+    assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal(5)
+
+
+def test_a_sum_below_one_names_a_rate() -> None:
+    order = Order(
+        currency="USD", shop_currency="EUR", total=Decimal("0.80"), total_shop=Decimal("0.40")
+    )
+    assert policies.in_shop_currency(Money(Decimal(5), "USD"), order).amount == Decimal("2.5")
+
+
 def test_a_sum_of_nothing_in_one_currency_names_no_rate() -> None:
     order = Order(
         currency="USD",

@@ -317,6 +317,8 @@ def ago(days: float) -> Any:
         (shipped(parcel(created_at=ago(9), display_status="FULFILLED")), None, (None, 9)),
         (shipped(parcel(created_at=ago(9), display_status="NEW_WORD")), None, (None, 9)),
         (shipped(parcel(created_at=ago(9), display_status="FULFILLED")), 7, (2, 9)),
+        # Delivered, says the carrier, without a date: no assumption stands in for one.
+        (shipped(parcel(created_at=ago(9), display_status="DELIVERED")), 7, (None, 9)),
         (shipped(parcel(created_at=ago(9), display_status="FULFILLED")), 10, (0, 9)),
         (shipped(parcel(created_at=ago(9), requires_shipping=False)), None, (9, 9)),
         (

@@ -89,14 +89,15 @@ def test_what_a_customer_was_refunded_in_90_days_is_counted(
     earlier(found, "7.00")
     earlier(found, "2.00", waiting_shop="1.00", days=CUSTOMER_DAYS - 0.1)
     earlier(found, "0")
+    earlier(found, "0.40", days=2)
     earlier(found, "40.00", days=CUSTOMER_DAYS + 0.1)
     earlier(found, "40.00", store=elsewhere)
     earlier(found, "40.00", customer_gid="gid://shopify/Customer/2")
     earlier(found, "40.00", is_test=True)
     known = facts(found, alice)
-    assert (known.customer_refunds, known.customer_refunded) == (2, Decimal(10))
+    assert (known.customer_refunds, known.customer_refunded) == (3, Decimal("10.40"))
     limit(policy, customer_refund_count=None, customer_refunds_up_to=3)
-    assert facts(found, alice).customer_refunded == Decimal(10)
+    assert facts(found, alice).customer_refunded == Decimal("10.40")
     Order.objects.filter(pk=found.pk).update(customer_gid="")
     assert facts(Order.objects.get(pk=found.pk), alice).customer_refunded is None
 

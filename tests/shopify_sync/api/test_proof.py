@@ -101,3 +101,7 @@ def test_a_query_that_failed_inside_shopify_was_not_refused(asking: Asking) -> N
         asking(200, errors("INTERNAL_SERVER_ERROR")).read("ShopInfo", {})
     with pytest.raises(Refused):
         asking(200, errors("BAD_USER_INPUT")).read("ShopInfo", {})
+    with pytest.raises(OutcomeUnknown):
+        asking(500, b"").read("ShopInfo", {})
+    with pytest.raises(Refused):
+        asking(499, b"").read("ShopInfo", {})
