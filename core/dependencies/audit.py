@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,8 +28,6 @@ from core.dependencies.advisories import REQUIREMENTS, Snapshot, load, pinned
 
 # Past this age a snapshot is warned about: SECURITY.md promises fixes of critical holes in 7 days.
 WARN_AFTER_DAYS: Final = 7
-# An environment marker, as in "tzdata==2026.6 ; sys_platform == 'win32' \\".
-_MARKER: Final = re.compile(r"^([^#\s][^;]*?)\s*;\s[^\\]*?(\s*\\)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +116,21 @@ def problems(
             yield f"{entry.package} no longer has {entry.advisory}: remove it from ACCEPTED."
 
 
+def _without_marker(line: str) -> str:
+    """Drop an environment marker, such as "; sys_platform == 'win32'", from a pin."""
+    pin, is_marked, _marker = line.partition(" ; ")
+    if not is_marked or line.lstrip().startswith("#"):
+        return line
+    return pin + (" \\" if line.endswith("\\") else "")
+
+
 def _pip_audit(files: tuple[Path, ...], *, url: str, scratch: Path) -> list[dict[str, Any]]:
     copies = []
     for number, path in enumerate(files):
         # Packages for other systems are installed somewhere, so they are compared as well.
         copy = scratch / f"{number}-{path.name}"
-        copy.write_text(_MARKER.sub(r"\1\2", path.read_text(encoding="utf-8")), encoding="utf-8")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        copy.write_text("\n".join(map(_without_marker, lines)) + "\n", encoding="utf-8")
         copies += ["--requirement", str(copy)]
     answer = scratch / "answer.json"
     service = ["--vulnerability-service", "osv", "--osv-url", url]
