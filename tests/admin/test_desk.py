@@ -165,7 +165,7 @@ def test_the_front_page_costs_the_same_for_many_stores(
             assert root.get("/admin/").status_code == 200
 
 
-QUERIES = 22
+QUERIES = 23
 
 
 def test_a_person_sees_only_what_they_may_look_at(db: None) -> None:
@@ -190,6 +190,7 @@ def test_every_model_has_its_place(root: Client) -> None:
         "Inbox & channels",
         "Campaigns",
         "Audit & privacy",
+        "Outgoing webhooks",
         "Webhooks",
     ]
     assert "Connect your first store" in root.get("/admin/").content.decode()
