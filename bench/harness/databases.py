@@ -22,7 +22,7 @@ def own_postgresql() -> Iterator[str]:
 
     BENCH_DATABASE_URL, if set, is yielded instead. Raises NotInstalled.
     """
-    from tests.chaos.servers import Postgres
+    from tests.support.servers.postgres_and_redis import Postgres
 
     if given := os.environ.get("BENCH_DATABASE_URL"):
         yield given
@@ -56,7 +56,7 @@ def on_both(module: str) -> list[Result]:
 
     Each runs in a process of its own, because a process reads its settings only once.
     """
-    from tests.chaos.servers import NotInstalled
+    from tests.support.servers.postgres_and_redis import NotInstalled
 
     if os.environ.get("DATABASE_URL"):
         return _in_a_process(module, os.environ["DATABASE_URL"])

@@ -25,7 +25,7 @@ from core.server.processes import (
     Trouble,
 )
 from shopify_sync.webhooks.signing import sign
-from tests.chaos.servers import free_port
+from tests.support.servers.postgres_and_redis import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "bench" / "peers"

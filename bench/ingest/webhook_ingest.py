@@ -38,7 +38,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 
 def run() -> list[Result]:
     """Measure on PostgreSQL; skipped if it isn't installed."""
-    from tests.chaos.servers import NotInstalled
+    from tests.support.servers.postgres_and_redis import NotInstalled
 
     try:
         with receivers.on_postgresql() as found:

@@ -19,7 +19,7 @@ from pathlib import Path
 from bench.harness.result import Result
 from core.server import processes as product
 from core.server.processes import Processes
-from tests.chaos.servers import free_port
+from tests.support.servers.postgres_and_redis import free_port
 
 REQUESTS = 100
 ROUNDS = 3

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.attack import target
-from tests.chaos.servers import NotInstalled
+from tests.support.servers.postgres_and_redis import NotInstalled
 
 
 @dataclass(frozen=True)

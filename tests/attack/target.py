@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from core.server.processes import web_command
-from tests.chaos.servers import Postgres, Redis, free_port
+from tests.support.servers.postgres_and_redis import Postgres, Redis, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOP = "attacked.myshopify.com"

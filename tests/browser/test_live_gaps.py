@@ -23,9 +23,9 @@ from playwright.sync_api import (
 from tests.browser.conftest import Held, log_in
 from tests.browser.gallery import PATIENCE_MS
 from tests.browser.test_frame import connect
-from tests.chaos.servers import Redis, free_port
 from tests.support.browser.demo import Demo, running_demo
 from tests.support.browser.desk import context, running_desk, set_up
+from tests.support.servers.postgres_and_redis import Redis, free_port
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.thorough]
 WIDE: ViewportSize = {"width": 1440, "height": 900}

@@ -25,7 +25,7 @@ from typing import Any
 import django
 
 from tests.chaos.case import Case
-from tests.chaos.servers import NotInstalled, Postgres, free_port
+from tests.support.servers.postgres_and_redis import NotInstalled, Postgres, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE_BY_SIDE = 3

@@ -33,8 +33,8 @@ from shopify_sync.api.errors import ShopifyError
 from shopify_sync.reading import orders as ingest
 from shopify_sync.setup import connect
 from tests.chaos import history
-from tests.chaos.servers import Redis
 from tests.chaos.workers import Workers
+from tests.support.servers.postgres_and_redis import Redis
 from tests.support.shop.in_process import DOMAIN, Shop
 
 # A row of conversations' addresses; every order belongs to one of these people.

@@ -26,7 +26,7 @@ def main() -> None:
 
     from tests.chaos.case import Case, Run
     from tests.chaos.installation import Installation
-    from tests.chaos.servers import Redis
+    from tests.support.servers.postgres_and_redis import Redis
 
     cases: list[Case] = importlib.import_module(options.module).CASES
     case = next(c for c in cases if c.id == options.case)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from core.server import web
-from tests.chaos.servers import free_port
+from tests.support.servers.postgres_and_redis import free_port
 
 
 def _accepted(make: Callable[[], socket.socket]) -> int:

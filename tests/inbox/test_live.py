@@ -35,9 +35,9 @@ from inbox.live import (
 )
 from inbox.models import Conversation, LiveEvent
 from inbox.scopes import EVERYTHING, Scope
-from tests.chaos.servers import Redis, free_port
 from tests.conftest import logged_in
 from tests.support.browser.listening import Stream, cookie_of, stream
+from tests.support.servers.postgres_and_redis import Redis, free_port
 from tests.support.shop.doors import native_door
 
 # The streams look by connections of their own.

@@ -26,7 +26,7 @@ from orders import audit
 from orders.management import restore_mark
 from orders.models import AuditKind, RedactedIdentity, RedactedKind, Store
 from shopify_sync.models import ShopConnection, SyncCursor
-from tests.chaos.servers import Redis, free_port
+from tests.support.servers.postgres_and_redis import Redis, free_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from tests.chaos.servers import Redis
+from tests.support.servers.postgres_and_redis import Redis
 
 PATIENCE_S = 40
 APP = """

@@ -26,8 +26,8 @@ from core.server.processes import (
     web_command,
 )
 from tests.browser.two_agents.verdict import Delivery, Row
-from tests.chaos.servers import NotInstalled, Postgres, Redis
 from tests.support.browser.demo import ROOT, free_port
+from tests.support.servers.postgres_and_redis import NotInstalled, Postgres, Redis
 
 _SEED = """
 import sys, django; django.setup()

@@ -14,7 +14,7 @@ from pathlib import Path
 from orders.tasks import perform_action
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
-from tests.chaos.servers import Redis
+from tests.support.servers.postgres_and_redis import Redis
 
 EACH = 30
 SETTLED_WITHIN_S = 30

@@ -50,8 +50,8 @@ from shopify_sync.webhooks import balance, processing
 from shopify_sync.webhooks.signing import sign
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
-from tests.chaos.servers import free_port
 from tests.chaos.workers import Temper
+from tests.support.servers.postgres_and_redis import free_port
 from tests.support.shop.doors import PATH
 from tests.support.shop.in_process import DOMAIN, SECOND
 

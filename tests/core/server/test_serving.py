@@ -24,7 +24,7 @@ from core.server.processes import (
     Keeper,
     Processes,
 )
-from tests.chaos.servers import NotInstalled, Postgres, Redis, free_port
+from tests.support.servers.postgres_and_redis import NotInstalled, Postgres, Redis, free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 300
