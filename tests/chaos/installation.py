@@ -32,8 +32,8 @@ from practice_store.sales import cancellation
 from shopify_sync.api.errors import ShopifyError
 from shopify_sync.reading import orders as ingest
 from shopify_sync.setup import connect
-from tests.chaos import history
-from tests.chaos.workers import Workers
+from tests.chaos.judging import history
+from tests.chaos.processes.workers import Workers
 from tests.support.servers.postgres_and_redis import Redis
 from tests.support.shop.in_process import DOMAIN, Shop
 

@@ -42,10 +42,11 @@ from practice_store.state import Shop as ShopState
 from practice_store.store import SCOPES
 from shopify_sync.api.errors import ShopifyError
 from shopify_sync.reading import orders
-from tests.chaos import history, mutants
+from tests.chaos import mutants
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.clock import Clock
 from tests.chaos.installation import Installation
+from tests.chaos.judging import history
 from tests.support.shop.in_process import DOMAIN
 from tests.support.shop.queues import sweep_actions
 

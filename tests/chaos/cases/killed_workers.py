@@ -10,7 +10,7 @@ from collections.abc import Callable
 from orders.models import ActionState, Order, OrderAction
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
-from tests.chaos.workers import Temper
+from tests.chaos.processes.workers import Temper
 
 Ask = Callable[[Installation, random.Random, Order], OrderAction | None]
 CREW = 6

@@ -13,8 +13,8 @@ from shopify_sync.api import client as shopify_client
 from shopify_sync.models import ShopConnection
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
-from tests.chaos.proxy import Line, Proxy
-from tests.chaos.workers import Temper, prepare
+from tests.chaos.processes.proxy import Line, Proxy
+from tests.chaos.processes.workers import Temper, prepare
 from tests.support.servers.postgres_and_redis import free_port
 from tests.support.shop.in_process import DOMAIN
 

@@ -49,7 +49,7 @@ class Crew:
                     "-m",
                     "celery",
                     "-A",
-                    "tests.chaos.shared_pool",
+                    "tests.chaos.processes.shared_pool",
                     "worker",
                     "--pool",
                     "threads",

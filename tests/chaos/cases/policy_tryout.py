@@ -12,7 +12,7 @@ from django.db import OperationalError
 from orders.models import OrderAction
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation, in_threads
-from tests.chaos.workers import Temper
+from tests.chaos.processes.workers import Temper
 
 ACTIONS = 500
 KILLS = 100

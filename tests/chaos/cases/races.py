@@ -17,7 +17,7 @@ from orders.models import Order, OrderAction, Policy
 from orders.money import Money
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation, in_threads
-from tests.chaos.workers import Temper
+from tests.chaos.processes.workers import Temper
 
 AGENTS = 50
 ORDERS = 40

@@ -11,7 +11,7 @@ from django.db import connections
 from orders.models import ActionState, OrderAction
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import LAG_S, Installation
-from tests.chaos.workers import Temper
+from tests.chaos.processes.workers import Temper
 
 
 def restore(world: Installation, run: Run) -> Outcome:

@@ -50,7 +50,7 @@ from shopify_sync.webhooks import balance, processing
 from shopify_sync.webhooks.signing import sign
 from tests.chaos.case import Case, Outcome, Run
 from tests.chaos.installation import Installation
-from tests.chaos.workers import Temper
+from tests.chaos.processes.workers import Temper
 from tests.support.servers.postgres_and_redis import free_port
 from tests.support.shop.doors import PATH
 from tests.support.shop.in_process import DOMAIN, SECOND
@@ -350,7 +350,7 @@ def _receiver(mutant: str) -> Iterator[int]:
             sys.executable,
             "-m",
             "uvicorn",
-            "tests.chaos.receiver_app:application",
+            "tests.chaos.processes.receiver_app:application",
             "--port",
             str(port),
             "--workers",

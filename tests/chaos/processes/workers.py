@@ -17,7 +17,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.chaos.preload"])
+_CONTEXT.set_forkserver_preload(["tests.chaos.processes.preload"])
 
 
 @dataclass(frozen=True, slots=True)

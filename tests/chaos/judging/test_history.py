@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos import history
-from tests.chaos.history import ActionFact, Send, World
+from tests.chaos.judging import history
+from tests.chaos.judging.history import ActionFact, Send, World
 
 ORDER = "gid://shopify/Order/1"
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
