@@ -13,6 +13,7 @@ from django.utils import timezone
 from inbox.models import OffReason, WebhookDelivery, WebhookEndpoint, WebhookState
 from inbox.outgoing_webhooks import endpoints
 from orders.models import AuditEntry
+from orders.privacy import retention
 from tests.support.servers.webhooks import endpoint
 
 pytestmark = pytest.mark.django_db
@@ -88,3 +89,26 @@ def test_no_delivery_is_in_two_states(alice: User, columns: dict[str, Any]) -> N
     first = WebhookDelivery.objects.filter(message_id="msg_1")
     with pytest.raises(IntegrityError):
         first.update(**columns)
+
+
+def test_the_log_is_forgotten_after_a_month_but_not_what_waits(alice: User) -> None:
+    made, _secret = endpoint(alice)
+    now = timezone.now()
+    for name, state, days in (
+        ("old", WebhookState.DELIVERED, 31),
+        ("failed", WebhookState.FAILED, 31),
+        ("waits", WebhookState.PENDING, 31),
+        ("new", WebhookState.DELIVERED, 29),
+    ):
+        row = WebhookDelivery.objects.create(
+            endpoint=made,
+            message_id=name,
+            event_type="order.paid",
+            payload="{}",
+            state=state,
+            queued_at=now,
+        )
+        WebhookDelivery.objects.filter(pk=row.pk).update(created_at=now - timedelta(days=days))
+    assert retention.apply(now=now)["webhooks sent"] == 2
+    left = WebhookDelivery.objects.values_list("message_id", flat=True)
+    assert set(left) == {"waits", "new"}
