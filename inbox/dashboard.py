@@ -30,6 +30,7 @@ from inbox.models import (
     Message,
     Route,
     Team,
+    WebhookDelivery,
     WebhookEndpoint,
 )
 from inbox.models.conversations import OUTGOING_KINDS, conversation_id, order_page_id
@@ -130,7 +131,7 @@ def _filtered(changelist: str, store_id: int, store: str, state: str = "") -> st
 
 
 def metrics(now: datetime) -> Iterator[Metric]:
-    """Yield conversation and outbox metrics. Six queries."""
+    """Yield conversation, outbox and webhook metrics. Eight queries."""
     counts = _conversation_counts()
     yield Metric(
         name="agent_inbox_conversations",
@@ -166,6 +167,26 @@ def metrics(now: datetime) -> Iterator[Metric]:
         name="agent_inbox_oldest_outbox_seconds",
         help="How long the oldest has waited; 0 if none is waiting.",
         samples=(Sample(seconds_since(oldest, now)),),
+    )
+    yield from _webhook_metrics(now)
+
+
+def _webhook_metrics(now: datetime) -> Iterator[Metric]:
+    waiting = WebhookDelivery.objects.pending().aggregate(n=Count("pk"), at=Min("queued_at"))
+    yield Metric(
+        name="agent_inbox_outgoing_webhooks",
+        help="Webhooks to other programs that haven't been accepted yet.",
+        samples=(Sample(waiting["n"]),),
+    )
+    yield Metric(
+        name="agent_inbox_oldest_outgoing_webhook_seconds",
+        help="How long the oldest has waited; 0 if none is waiting.",
+        samples=(Sample(seconds_since(waiting["at"], now)),),
+    )
+    yield Metric(
+        name="agent_inbox_webhook_endpoints_off",
+        help="Endpoints that were turned off because they accepted nothing.",
+        samples=(Sample(WebhookEndpoint.objects.exclude(off_reason="").count()),),
     )
 
 

@@ -180,6 +180,23 @@ def test_the_log_goes_with_no_endpoint(page: Client, admin: User) -> None:
     assert page.get(f"{LIST}{made.pk}/delete/").status_code == 403
 
 
+def test_the_metrics_say_what_waits_and_who_is_off(page: Client, admin: User) -> None:
+    made, _secret = endpoint(admin)
+    WebhookDelivery.objects.create(
+        endpoint=made,
+        message_id="m",
+        event_type="order.paid",
+        payload="{}",
+        queued_at=timezone.now() - timedelta(hours=1),
+    )
+    endpoints.turn_off(made, OffReason.FAILING, now=timezone.now())
+    said = Client().get("/metrics").content.decode()
+    found = dict(line.rsplit(" ", 1) for line in said.splitlines() if line[:1] != "#")
+    assert float(found["agent_inbox_outgoing_webhooks"]) == 1
+    assert float(found["agent_inbox_oldest_outgoing_webhook_seconds"]) >= 3600
+    assert float(found["agent_inbox_webhook_endpoints_off"]) == 1
+
+
 def test_the_overview_says_which_were_turned_off(page: Client, admin: User) -> None:
     made, _secret = endpoint(admin)
     assert "Webhooks turned off" not in page.get("/admin/").content.decode()
