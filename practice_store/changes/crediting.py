@@ -11,8 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.errors import UserError
 from practice_store.state import Order
 

@@ -5,12 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from practice_store import (
-    payloads,
-    quantities,
-)
 from practice_store.changes import returning
 from practice_store.context import Context
+from practice_store.derived import payloads, quantities
 from practice_store.errors import UserError
 from practice_store.sales import lifecycle
 from practice_store.state import (

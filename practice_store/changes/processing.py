@@ -11,16 +11,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import (
-    order_sums,
-    payloads,
-)
 from practice_store.changes import (
     crediting,
     refunding,
     returning,
 )
 from practice_store.context import Context
+from practice_store.derived import order_sums, payloads
 from practice_store.errors import UserError
 from practice_store.sales import lifecycle
 from practice_store.state import (

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import (
-    order_sums,
-    payloads,
-    quantities,
-)
 from practice_store.changes import crediting
 from practice_store.context import Context
+from practice_store.derived import order_sums, payloads, quantities
 from practice_store.errors import UserError
 from practice_store.sales import (
     bank_refunds,

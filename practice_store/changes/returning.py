@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.json_types import JsonObject
-from practice_store import payloads
 from practice_store.context import Context
+from practice_store.derived import payloads
 from practice_store.errors import (
     UserError,
     all_of,

@@ -5,16 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from practice_store import (
-    order_sums,
-    payloads,
-)
 from practice_store.changes import (
     processing,
     refunding,
     returning,
 )
 from practice_store.context import Context
+from practice_store.derived import order_sums, payloads
 from practice_store.errors import UserError
 from practice_store.sales import (
     cancellation,

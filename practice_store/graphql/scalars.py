@@ -12,7 +12,7 @@ from typing import Final
 
 from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, build_schema
 
-from practice_store import order_sums
+from practice_store.derived import order_sums
 from practice_store.schema.cut import CUT
 
 

@@ -11,10 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from practice_store import (
-    order_sums,
-    quantities,
-)
+from practice_store.derived import order_sums, quantities
 from practice_store.state import (
     Checkout,
     Customer,

@@ -6,8 +6,8 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
-from practice_store import payloads
 from practice_store.context import Context
+from practice_store.derived import payloads
 from practice_store.sales import lifecycle, payments
 from practice_store.state import Order, Transaction
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import payloads
 from practice_store.context import Context
+from practice_store.derived import payloads
 from practice_store.errors import UserError
 from practice_store.sales import lifecycle, order_input
 from practice_store.state import Checkout, CheckoutLine, Customer, Order

@@ -6,8 +6,8 @@ and send the same webhooks.
 
 from __future__ import annotations
 
-from practice_store import order_sums, payloads, quantities
 from practice_store.context import Context
+from practice_store.derived import order_sums, payloads, quantities
 from practice_store.state import FulfillmentOrder, FulfillmentOrderLine, Order
 
 

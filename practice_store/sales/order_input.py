@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.errors import UserError
 from practice_store.sales.payments import MANUAL_GATEWAYS
 from practice_store.state import ZERO, Address, Customer, LineItem, Order, ShippingLine, Transaction

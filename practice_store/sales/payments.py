@@ -6,8 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from practice_store import order_sums, payloads
 from practice_store.context import Context
+from practice_store.derived import order_sums, payloads
 from practice_store.errors import UserError
 from practice_store.sales import lifecycle
 from practice_store.state import ZERO, Order, Transaction

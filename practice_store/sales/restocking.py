@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Final
 
 from core.json_types import JsonObject
-from practice_store import quantities
 from practice_store.context import Context
+from practice_store.derived import quantities
 from practice_store.errors import UserError
 from practice_store.state import LineItem, Order, Shop, StockMove, gid
 

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from core.json_types import JsonObject
-from practice_store import payloads
 from practice_store.context import Context
+from practice_store.derived import payloads
+from practice_store.derived.quantities import fulfillment_status
 from practice_store.errors import UserError
-from practice_store.quantities import fulfillment_status
 from practice_store.sales import lifecycle
 from practice_store.state import (
     Fulfillment,

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from practice_store import order_sums
 from practice_store.changes import staff_actions
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.sales import holding, lifecycle
 from practice_store.seed.orders import backdate, cancel, place_order, random_tracking
 from practice_store.seed.products import PRODUCTS

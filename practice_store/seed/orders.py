@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Final
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.changes import staff_actions
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.sales import cancellation
 from practice_store.seed.products import Product
 from practice_store.state import Fulfillment, FulfillmentOrder, Order, Resource, Tracking

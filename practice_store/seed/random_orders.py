@@ -6,9 +6,9 @@ import random
 from datetime import timedelta
 from typing import Final
 
-from practice_store import order_sums
 from practice_store.changes import staff_actions
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.sales import holding, lifecycle
 from practice_store.seed.orders import cancel, place_order, random_tracking
 from practice_store.seed.products import PRODUCTS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.changes import returning
+from practice_store.derived import order_sums
 from practice_store.sales import restocking
 from practice_store.state import ZERO, Shop, gid
 

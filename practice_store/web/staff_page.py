@@ -8,12 +8,9 @@ from html import escape
 from typing import Final
 from urllib.parse import urlencode
 
-from practice_store import (
-    order_sums,
-    quantities,
-)
 from practice_store.changes import staff_actions
 from practice_store.context import Context
+from practice_store.derived import order_sums, quantities
 from practice_store.errors import UserError
 from practice_store.sales import (
     checkouts,

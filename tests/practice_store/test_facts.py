@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from practice_store import (
-    order_sums,
-    quantities,
-)
 from practice_store.changes import staff_actions
+from practice_store.derived import order_sums, quantities
 from practice_store.graphql import execution
 from practice_store.sales import cancellation, lifecycle, payments
 from practice_store.state import Order

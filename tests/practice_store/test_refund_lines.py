@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from practice_store import quantities
 from practice_store.changes import staff_actions
+from practice_store.derived import quantities
 from practice_store.state import Order
 from practice_store.store import Store
 from tests.practice_store.test_facts import REFUND, SHOP, place, run

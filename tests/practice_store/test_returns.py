@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from practice_store import (
-    order_sums,
-    quantities,
-)
 from practice_store.changes import (
     returning,
     staff_actions,
 )
+from practice_store.derived import order_sums, quantities
 from practice_store.state import (
     Order,
     Return,

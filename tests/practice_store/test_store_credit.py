@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from practice_store import order_sums
 from practice_store.changes import staff_actions
+from practice_store.derived import order_sums
 from practice_store.sales import cancellation
 from practice_store.state import Order
 from practice_store.store import Store

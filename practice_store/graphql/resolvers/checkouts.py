@@ -5,11 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import (
-    order_sums,
-    payloads,
-)
 from practice_store.context import Context
+from practice_store.derived import order_sums, payloads
 from practice_store.graphql import (
     scopes,
     search,

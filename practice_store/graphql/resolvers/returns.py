@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Final
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.changes import (
     processing,
     refunding,
     returning,
 )
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.errors import UserError
 from practice_store.graphql.resolvers.base import (
     RESOLVERS,

@@ -31,9 +31,9 @@ from orders.models import (
     Store,
 )
 from orders.money import Money
-from practice_store import order_sums as shop_money
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.context import Context
+from practice_store.derived import order_sums as shop_money
 from practice_store.errors import UserError
 from practice_store.faults.lasting import Conditions
 from practice_store.sales import lifecycle

@@ -27,10 +27,8 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from orders.models import Order, Store
-from practice_store import (
-    payloads,
-    seed,
-)
+from practice_store import seed
+from practice_store.derived import payloads
 from practice_store.faults import courier
 from practice_store.state import Order as ShopOrder
 from shopify_sync.api.errors import Throttled

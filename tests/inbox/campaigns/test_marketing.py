@@ -22,8 +22,8 @@ from inbox.tasks import sweep_events, sweep_marketing, sweep_outbox
 from orders.checkout_snapshot import Consent
 from orders.models import EventKind, OrderEvent, RedactedKind, Store
 from orders.privacy import ledger
-from practice_store import order_sums
 from practice_store.changes import staff_actions
+from practice_store.derived import order_sums
 from tests.support.shop.in_process import DOMAIN, Shop
 from tests.support.shop.queues import messages_lost
 

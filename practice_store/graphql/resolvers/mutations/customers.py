@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.json_types import JsonObject
-from practice_store import payloads
 from practice_store.context import Context
+from practice_store.derived import payloads
 from practice_store.errors import UserError
 from practice_store.graphql.resolvers.base import Args, number, payload, resolves
 from practice_store.state import Customer, gid

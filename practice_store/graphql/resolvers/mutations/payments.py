@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.errors import UserError
 from practice_store.graphql.resolvers.base import Args, Part, must_order, number, payload, resolves
 from practice_store.graphql.resolvers.queries import find_node

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.graphql.resolvers.base import Args, connection, resolves
 from practice_store.graphql.resolvers.objects.fields import add_fields
 from practice_store.state import ZERO, Customer, Order, gid

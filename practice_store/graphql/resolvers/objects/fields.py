@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.graphql.resolvers.base import (
     MAX_PAGE,
     RESOLVERS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from practice_store import order_sums
+from practice_store.derived import order_sums
 from practice_store.graphql.resolvers.base import Part, connection, in_any_order
 from practice_store.graphql.resolvers.objects.fields import (
     add_fields,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import order_sums, quantities
 from practice_store.changes import refunding
+from practice_store.derived import order_sums, quantities
 from practice_store.graphql.resolvers.base import Part
 from practice_store.graphql.resolvers.objects.fields import add_fields, add_sums
 from practice_store.state import FulfillmentLine, FulfillmentOrderLine, LineItem, Order, RefundLine

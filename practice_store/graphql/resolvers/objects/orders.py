@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Final
 
 from core.json_types import JsonObject
-from practice_store import order_sums, quantities
 from practice_store.changes import crediting, refunding, returning
 from practice_store.context import Context
+from practice_store.derived import order_sums, quantities
 from practice_store.errors import ShopError
 from practice_store.graphql import scopes
 from practice_store.graphql.resolvers.agreements import agreements

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from practice_store import order_sums
+from practice_store.derived import order_sums
 from practice_store.graphql.resolvers.base import Part
 from practice_store.graphql.resolvers.objects.fields import add_fields, add_sums
 from practice_store.sales import payments

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store import order_sums
 from practice_store.changes import refunding
 from practice_store.context import Context
+from practice_store.derived import order_sums
 from practice_store.errors import ShopError
 from practice_store.graphql.resolvers.base import RESOLVERS, Part, connection, in_any_order
 from practice_store.graphql.resolvers.objects.fields import add_fields, add_sums, page_of, parts

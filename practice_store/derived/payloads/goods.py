@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.json_types import JsonObject
-from practice_store.payloads.people import address
-from practice_store.payloads.values import (
+from practice_store.derived.payloads.people import address
+from practice_store.derived.payloads.values import (
     amount_text,
     money_set,
     when,

@@ -1,16 +1,16 @@
 """Webhook bodies, in the REST format that Shopify still sends; less detailed than GraphQL."""
 
-from practice_store.payloads.goods import (
+from practice_store.derived.payloads.goods import (
     a_return,
     fulfillment,
     fulfillment_event,
 )
-from practice_store.payloads.orders import order
-from practice_store.payloads.payments import (
+from practice_store.derived.payloads.orders import order
+from practice_store.derived.payloads.payments import (
     refund,
     transaction,
 )
-from practice_store.payloads.people import (
+from practice_store.derived.payloads.people import (
     checkout,
     customer,
     deleted_customer,

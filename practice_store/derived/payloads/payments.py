@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from core.json_types import JsonObject
-from practice_store.payloads.values import (
+from practice_store.derived.payloads.values import (
     amount_text,
     money_set,
     when,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.json_types import JsonObject
-from practice_store import order_sums
-from practice_store.payloads.values import when
+from practice_store.derived import order_sums
+from practice_store.derived.payloads.values import when
 from practice_store.state import (
     Address,
     Checkout,

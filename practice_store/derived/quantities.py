@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from practice_store import order_sums
+from practice_store.derived import order_sums
 from practice_store.state import (
     Fulfillment,
     Order,

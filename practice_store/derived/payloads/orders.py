@@ -6,22 +6,22 @@ from decimal import Decimal
 from typing import Final
 
 from core.json_types import JsonObject
-from practice_store import order_sums
-from practice_store.payloads.goods import (
+from practice_store.derived import order_sums
+from practice_store.derived.payloads.goods import (
     fulfillment,
     line,
 )
-from practice_store.payloads.payments import refund
-from practice_store.payloads.people import (
+from practice_store.derived.payloads.payments import refund
+from practice_store.derived.payloads.people import (
     address,
     customer,
 )
-from practice_store.payloads.values import (
+from practice_store.derived.payloads.values import (
     amount_text,
     money_set,
     when,
 )
-from practice_store.quantities import fulfillment_status
+from practice_store.derived.quantities import fulfillment_status
 from practice_store.state import (
     Order,
     Shop,

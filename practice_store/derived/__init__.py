@@ -1,0 +1,1 @@
+"""What follows from a shop's rows: sums, quantities and webhook bodies."""
