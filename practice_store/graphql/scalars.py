@@ -13,7 +13,7 @@ from typing import Final
 from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, build_schema
 
 from practice_store.derived import order_sums
-from practice_store.schema.cut import CUT
+from practice_store.graphql.schema.cut import CUT
 
 
 @cache

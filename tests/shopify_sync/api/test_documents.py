@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from graphql import GraphQLSchema, OperationDefinitionNode, parse, validate
 
-from practice_store.schema import cut
+from practice_store.graphql.schema import cut
 from shopify_sync.api import documents
 
 
@@ -38,4 +38,4 @@ def test_the_cut_schema_is_the_full_ones_own(full: GraphQLSchema) -> None:
     import gzip
 
     shipped = gzip.decompress(cut.CUT.read_bytes()).decode()
-    assert shipped == cut.cut(cut.load_full()), "run python -m practice_store.schema.cut"
+    assert shipped == cut.cut(cut.load_full()), "run python -m practice_store.graphql.schema.cut"

@@ -1,8 +1,8 @@
 """Cut Shopify's Admin schema down to what the practice store can be asked.
 
-The full file is all of a pre-release of 2026-10 (see NOTICE). Run `python -m
-practice_store.schema.cut` after changing it or the lists below; a test fails while the two files
-disagree.
+The full file is all of a pre-release of 2026-10 (see NOTICE). Run
+`python -m practice_store.graphql.schema.cut` after changing it or the lists below; a test fails
+while the two files disagree.
 """
 
 from __future__ import annotations
