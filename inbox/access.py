@@ -31,7 +31,7 @@ from inbox.models import (
     Participant,
 )
 from inbox.models.conversations import conversation_id, order_page_id
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import policies
 from orders.errors import Refusal
 from orders.models import Order, OrderAction
@@ -45,7 +45,7 @@ def agent_of(request: HttpRequest | Request) -> User:
 
 
 def conversations_for(agent: Agent) -> QuerySet[Conversation]:
-    """Return the conversations this agent may see (inbox.scopes)."""
+    """Return the conversations this agent may see (inbox.visibility)."""
     return scope_of(agent).conversations().select_related("contact", "channel", "team", "assignee")
 
 

@@ -17,9 +17,9 @@ from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 
 from inbox import fragment_requests
-from inbox.accounts import doors
-from inbox.accounts.doors import Door
+from inbox.accounts import page_access
 from inbox.accounts.login import factors, sessions
+from inbox.accounts.page_access import Door
 from inbox.live import events
 from inbox.views.accounts import log_in
 
@@ -140,7 +140,7 @@ def _is_to_log_in(response: HttpResponse) -> bool:
 class RoleCheck:
     """Refuse every address that the account's roles don't open, or that no one has declared.
 
-    The declarations are in inbox.accounts.doors, so a new URL is closed until it has one. Runs after
+    The declarations are in inbox.accounts.page_access, so a new URL is closed until it has one. Runs after
     LoginRequired, which sends people to log in first.
     """
 
@@ -155,13 +155,15 @@ class RoleCheck:
         found = request.resolver_match
         if found is None:
             raise PermissionDenied
-        door = doors.door_of(found.view_name, found.namespaces)
+        door = page_access.door_of(found.view_name, found.namespaces)
         # Frames must not look at the cookie, which reading `request.user` does.
-        if door in {Door.OPEN, Door.KEY} or doors.is_open_to(door, request.user):
+        if door in {Door.OPEN, Door.KEY} or page_access.is_open_to(door, request.user):
             return None
         if door is None:
-            logger.error("%s is closed: it has no entry in inbox.accounts.doors", found.view_name)
-        if found.view_name == "inbox:list" and doors.is_open_to(Door.ADMIN, request.user):
+            logger.error(
+                "%s is closed: it has no entry in inbox.accounts.page_access", found.view_name
+            )
+        if found.view_name == "inbox:list" and page_access.is_open_to(Door.ADMIN, request.user):
             # People who only work in the admin land here after logging in.
             return redirect("admin:index")
         raise PermissionDenied
@@ -218,7 +220,7 @@ class FactorRequired:
         Then the cookie isn't looked at, which reading `request.user` would do. REST looks at it when
         there is no token.
         """
-        door = doors.door_of(found.view_name, found.namespaces)
+        door = page_access.door_of(found.view_name, found.namespaces)
         is_rest = found.view_name in {"api-schema", "api-docs"} or "api" in found.namespaces
         return (
             found.view_name in self._open or door is Door.OPEN or (door is Door.KEY and not is_rest)

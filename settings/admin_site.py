@@ -28,7 +28,7 @@ from core.dashboard import (
 )
 from inbox.accounts import roles
 from inbox.accounts.login import reauthentication
-from inbox.scopes import admin_scope
+from inbox.visibility import admin_scope
 from orders.models import Store
 from orders.reports import money_page
 

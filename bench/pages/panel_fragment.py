@@ -35,8 +35,8 @@ def _measure() -> list[Result]:
     from inbox.conversations import services
     from inbox.models import Channel, Conversation
     from inbox.panel import rendering
-    from inbox.panel.places import BesideConversation
-    from inbox.scopes import scope_of
+    from inbox.panel.contexts import BesideConversation
+    from inbox.visibility import scope_of
     from orders.models import Order
     from shopify_sync.setup import connect
     from tests.support.shop.in_process import DOMAIN, Shop, fetch_dirty

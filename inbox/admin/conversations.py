@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from inbox.accounts import roles
 from inbox.contacts import search
 from inbox.models import Contact, Conversation, Identity
-from inbox.scopes import admin_scope
+from inbox.visibility import admin_scope
 from orders import audit
 from orders.admin.base import (
     DeskAdmin,

@@ -1,7 +1,7 @@
 """What agents and supervisors who were given admin permissions see there: their teams' rows only.
 
 `LIMITS` says it for every model that has an admin page. A model without an entry is closed to them.
-Administrators and auditors aren't limited (inbox.scopes.admin_scope).
+Administrators and auditors aren't limited (inbox.visibility.admin_scope).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Model, Q, QuerySet
 
 from core.dashboard import DESK
-from inbox import scopes
-from inbox.scopes import Scope
+from inbox import visibility
+from inbox.visibility import Scope
 
 Rows = Callable[[Scope], Q]
 
@@ -124,7 +124,7 @@ class TeamLimit:
 
     def applies_to(self, user: User | AnonymousUser) -> bool:
         """Return whether teams limit what this person sees."""
-        return scopes.admin_scope(user).teams is not None
+        return visibility.admin_scope(user).teams is not None
 
     def apply(self, user: User | AnonymousUser, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return those of the rows that this person sees."""
@@ -144,7 +144,7 @@ class TeamLimit:
     def _narrowed(
         self, user: User | AnonymousUser, rows: QuerySet[Any], which: Rows
     ) -> QuerySet[Any]:
-        scope = scopes.admin_scope(user)
+        scope = visibility.admin_scope(user)
         return rows if scope.teams is None else rows.filter(which(scope))
 
 

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from core.database.sql import select
 from inbox.models import Contact, Conversation, Identity, IdentityKind, Message, MessageKind
-from inbox.scopes import EVERYTHING, Scope
+from inbox.visibility import EVERYTHING, Scope
 from orders.models import Customer, Order
 from orders.panels import customers
 

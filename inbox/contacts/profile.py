@@ -23,7 +23,7 @@ from inbox.contacts.matching import (
 )
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Claim, Contact, Identity
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import services
 from orders.panels import FoundOrders
 

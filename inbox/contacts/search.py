@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from inbox import normalization
 from inbox.contacts import identities
 from inbox.models import Claim, Contact, Identity, IdentityKind
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders import search as order_search
 
 # What finds more contacts than this doesn't say who is meant.

@@ -19,7 +19,7 @@ from inbox.accounts.roles import Agent
 from inbox.conversations import drafts, search
 from inbox.models import Conversation, ConversationState
 from inbox.models.conversations import ConversationQuerySet
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders.panels.filters import (
     moment,
     number,

@@ -30,7 +30,7 @@ from inbox.models import (
     ReadMark,
     Team,
 )
-from inbox.scopes import able_to_see
+from inbox.visibility import able_to_see
 from orders import audit
 from orders.models import AuditKind
 

@@ -22,7 +22,7 @@ from inbox.contacts import (
     senders,
 )
 from inbox.contacts.senders import Addresses
-from inbox.conversations import answers
+from inbox.conversations import customer_answers
 from inbox.live import events
 from inbox.models import (
     Channel,
@@ -178,14 +178,14 @@ def _answered_or_new(
     """Return the conversation that we began and this message answers, or else a new one."""
     team_id = _team_of(channel)
     address = addresses.proven_value(IdentityKind.EMAIL)
-    found = answers.answered(
+    found = customer_answers.answered(
         channel=channel, team_id=team_id, contact=contact, address=address, now=timezone.now()
     )
     if found is None:
         return Conversation.objects.create(
             contact=contact, channel=channel, team_id=team_id, external_id=conversation_id
         )
-    answers.take(
+    customer_answers.take(
         found, external_id=conversation_id, address=address, sender_id=sender.external_id[:200]
     )
     return found

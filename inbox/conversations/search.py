@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from inbox.contacts import search
 from inbox.models import Conversation
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 
 # A frequent name is looked for among the newest conversations, some at a time: it takes few of them
 # to fill a page, and no search looks at more than this many.

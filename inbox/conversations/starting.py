@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from inbox import normalization
-from inbox.conversations import answers
+from inbox.conversations import customer_answers
 from inbox.live import events
 from inbox.models import (
     Channel,
@@ -24,7 +24,7 @@ from inbox.models import (
     MessageKind,
     Participant,
 )
-from inbox.scopes import able_to_see
+from inbox.visibility import able_to_see
 from orders import audit
 from orders.models import AuditKind
 
@@ -66,14 +66,14 @@ def start(
                 contact=contact or _new_contact(address, name, by=by),
                 channel=channel,
                 team_id=team_id,
-                external_id=answers.started_id(press),
+                external_id=customer_answers.started_id(press),
                 subject=subject[:255],
                 assignee=by,
                 assigned_at=timezone.now(),
                 last_message_is_inbound=False,
             )
             # Who what is written here goes to. An answer brings the channel's own IDs
-            # (inbox.conversations.answers).
+            # (inbox.conversations.customer_answers).
             Participant.objects.create(
                 conversation=made,
                 contact=made.contact,

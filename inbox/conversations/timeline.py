@@ -18,7 +18,7 @@ from core.database.keyset import rows_before
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
 from inbox.outbox import status_text
-from inbox.scopes import EVERYTHING, Scope
+from inbox.visibility import EVERYTHING, Scope
 from orders.actions import approval_steps, status_texts
 from orders.models import EventKind, EventSource, OrderEvent
 

@@ -35,7 +35,7 @@ from inbox.models import (
     Participant,
 )
 from inbox.models.conversations import preview_of
-from inbox.scopes import able_to_see
+from inbox.visibility import able_to_see
 
 # How many unseen messages a refusal lists; the thread has them all.
 NEWS_AT_MOST: Final = 20

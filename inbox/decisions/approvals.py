@@ -15,10 +15,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from inbox.campaigns import order_events
-from inbox.decisions import customer, people
-from inbox.decisions.customer import Quote
+from inbox.decisions import customer_summary, people
+from inbox.decisions.customer_summary import Quote
 from inbox.outbox.writing import Draft
-from inbox.scopes import Scope, scope_of
+from inbox.visibility import Scope, scope_of
 from orders import panels, policies, previews, rules, services
 from orders.actions import approval_steps, status_texts
 from orders.actions.approval_steps import StepKind
@@ -184,7 +184,7 @@ def _row(action: OrderAction, *, is_chosen: bool) -> Row:
         action=action,
         who=people.name(action.requested_by),
         what=what(action),
-        customer=customer.name(action.order),
+        customer=customer_summary.name(action.order),
         why=action.why_approval,
         url=f"{reverse('inbox:decisions')}?request={action.pk}",
         is_chosen=is_chosen,
@@ -201,16 +201,16 @@ def _request(action: OrderAction, user: User, scope: Scope, *, now: datetime) ->
         # It expires on its own; until then it is shown with what is left of it.
         proposal = None
         refusal = Refusal("unreadable", _("The original request can no longer be read."))
-    contact = customer.contact_of(action, scope)
+    contact = customer_summary.contact_of(action, scope)
     policy = policies.policy_of(action.requested_by, order.store)
     card = panels.order_card(order, acting=None, now=now)
-    conversation = customer.conversation_of(action, contact, scope)
+    conversation = customer_summary.conversation_of(action, contact, scope)
     return Request(
         action=action,
         digest=digest_of(action),
         who=people.name(action.requested_by),
         what=what(action),
-        customer=customer.name(order),
+        customer=customer_summary.name(order),
         contact_url=reverse("inbox:contact", args=[contact.pk]) if contact else "",
         conversation_url=(
             reverse("inbox:conversation", args=[conversation.pk]) if conversation else ""
@@ -225,8 +225,8 @@ def _request(action: OrderAction, user: User, scope: Scope, *, now: datetime) ->
         money=_money(order, proposal),
         facts=_facts(action, proposal),
         note=action.staff_note,
-        quote=customer.quote_of(conversation),
-        customer_facts=customer.facts(order),
+        quote=customer_summary.quote_of(conversation),
+        customer_facts=customer_summary.facts(order),
         messages=_messages(action, proposal),
         notify=action.notify,
         approve_label=_approve_label(action),

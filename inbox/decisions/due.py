@@ -19,8 +19,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from inbox.decisions import customer
-from inbox.scopes import Scope, scope_of
+from inbox.decisions import customer_summary
+from inbox.visibility import Scope, scope_of
 from orders import previews, services
 from orders.models import Customer, Order, Store
 from orders.models.orders import OrderQuerySet
@@ -238,7 +238,7 @@ def _row(order: Any) -> Row:
     snapshot = order.snapshot
     return Row(
         order=order,
-        customer=customer.name(order),
+        customer=customer_summary.name(order),
         since=order.since if order.since.year > UNDATED.year else None,
         why=_why(order),
         progress=_progress(order),

@@ -27,7 +27,7 @@ from inbox.channels.errors import NotSent
 from inbox.decisions import notices
 from inbox.models import NoticeState, RequestNotice
 from inbox.outbox.claiming import ATTEMPTS, LEASE, backoff
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import services
 from orders.models import ActionState, OrderAction
 

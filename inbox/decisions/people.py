@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from inbox.accounts import roles
 from inbox.accounts.roles import Agent
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import policies, services
 from orders.models import ActionState, OrderAction
 

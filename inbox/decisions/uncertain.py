@@ -13,8 +13,8 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from inbox.decisions import links, people
-from inbox.scopes import scope_of
+from inbox.decisions import conversation_links, people
+from inbox.visibility import scope_of
 from orders import rules, services
 from orders.actions import status_texts
 from orders.actions.status_texts import what
@@ -54,8 +54,8 @@ def uncertain_actions(user: User) -> UncertainActions:
     scope = scope_of(user)
     waiting = scope.actions().filter(state=ActionState.NEEDS_HUMAN).order_by("requested_at")
     actions = list(waiting.select_related("order__store", "requested_by")[:SHOWN_AT_MOST])
-    urls = links.conversation_urls([action.order for action in actions], scope)
-    origins = links.origin_urls(actions, scope)
+    urls = conversation_links.conversation_urls([action.order for action in actions], scope)
+    origins = conversation_links.origin_urls(actions, scope)
     return UncertainActions(
         rows=tuple(_row(a, origins.get(a.pk) or urls.get(a.order_id, "")) for a in actions),
         may_settle=services.settling_refusal(user) is None,

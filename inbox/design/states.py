@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from inbox.design import samples
-from inbox.panel.places import BesideConversation
-from inbox.scopes import EVERYTHING
+from inbox.panel.contexts import BesideConversation
+from inbox.visibility import EVERYTHING
 from orders.errors import Refusal
 from orders.models import ActionState
 from orders.panels import OrdersPanel

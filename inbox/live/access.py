@@ -20,9 +20,9 @@ from django.utils.crypto import constant_time_compare
 
 from inbox.accounts import roles
 from inbox.accounts.login import factors
-from inbox.live import events, owners
+from inbox.live import audience, events
 from inbox.live.events import Event, FrameStream
-from inbox.scopes import NOTHING, Scope, scope_of
+from inbox.visibility import NOTHING, Scope, scope_of
 
 # Rechecks of open streams get their own threads: when the database is slow, hundreds of them must
 # not hold up webhooks and new streams in the default pool.
@@ -63,7 +63,7 @@ class Listener:
     def hears(self, event: Event) -> list[str]:
         """Return those of an event's topics that this stream may see; empty if the event is not
         for it."""
-        announced = owners.heard(event, self.scope)
+        announced = audience.heard(event, self.scope)
         if self.topics is None:
             return announced
         if self.topics.isdisjoint(announced):

@@ -140,7 +140,7 @@ class Position:
 class Event:
     """An announcement. `number` is its unique ID; `at` compares with positions.
 
-    `owners` maps its topics to the teams or stores that may hear them (inbox.live.owners); None if
+    `owners` maps its topics to the teams or stores that may hear them (inbox.live.audience); None if
     there are no teams, so that everyone may.
     """
 

@@ -15,7 +15,7 @@ import redis.asyncio
 from django import db
 from django.conf import settings
 
-from inbox.live import events, owners
+from inbox.live import audience, events
 from inbox.live.events import (
     Event,
     Position,
@@ -98,7 +98,9 @@ class Hub:
 
     async def read(self, mark: str, *, at_most: int) -> Reading:
         """Read events on the hub's own connection. Raises db.Error."""
-        return await self._in_thread(lambda: owners.with_owners(events.read(mark, at_most=at_most)))
+        return await self._in_thread(
+            lambda: audience.with_owners(events.read(mark, at_most=at_most))
+        )
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._threads is None:

@@ -22,6 +22,7 @@ from inbox.models.conversations import (
     MessageKind,
 )
 from inbox.models.customer_views import CustomerView, ViewedKind
+from inbox.models.delivery_routes import Route
 from inbox.models.frames import FrameCode, FrameKind, HelpDeskFrame
 from inbox.models.live import LiveEvent
 from inbox.models.notices import NoticeChoice, NoticeState, RequestNotice
@@ -34,7 +35,6 @@ from inbox.models.outgoing_webhooks import (
     WebhookType,
 )
 from inbox.models.participants import Draft, DraftMode, Participant, ReadMark
-from inbox.models.routes import Route
 from inbox.models.teams import Team
 
 __all__ = [

@@ -12,7 +12,7 @@ class Team(models.Model):
     """People who share channels and stores.
 
     Without any team there are no boundaries. Once there is one, people see only what belongs to a
-    team of theirs (inbox.scopes): the conversations of its channels, those moved to it, and the
+    team of theirs (inbox.visibility): the conversations of its channels, those moved to it, and the
     orders of its stores.
     """
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from inbox.channels import SENDERS
 from inbox.outbox.claiming import ATTEMPTS, LEASE, Job, due, ready
-from inbox.outbox.ends import dismiss, end_overdue, overdue, send_again, since
 from inbox.outbox.lanes import (
     MESSAGE_WAYS,
     THREADS,
     Way,
 )
+from inbox.outbox.outcomes import dismiss, end_overdue, overdue, send_again, since
 from inbox.outbox.sending import CARRIERS, deliver_campaign, deliver_message
 from inbox.outbox.writing import Draft, wake, write_campaign
 

@@ -14,10 +14,7 @@ from django.utils.translation import gettext as _
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.errors import NotSent
 from inbox.models import CampaignMessage, Message, MessageKind, Via
-from inbox.outbox import (
-    ends,
-    lanes,
-)
+from inbox.outbox import lanes, outcomes
 from inbox.outbox.claiming import OF_CAMPAIGN, Claimed, claim
 from inbox.outbox.lanes import Way
 from inbox.suppression import (
@@ -49,9 +46,9 @@ def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) ->
     try:
         _send(send, claimed)
     except NotSent as error:
-        ends.failed(claimed, error)
+        outcomes.failed(claimed, error)
     else:
-        ends.sent(claimed)
+        outcomes.sent(claimed)
     return lanes.way_of(claimed.route)
 
 

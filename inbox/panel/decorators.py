@@ -17,13 +17,13 @@ from inbox.contacts import customer_views
 from inbox.frames import authentication
 from inbox.frames.tokens import FrameRefused
 from inbox.models import HelpDeskFrame
-from inbox.panel.order_page import OnOrderPage
-from inbox.panel.places import (
+from inbox.panel.contexts import (
     BesideConversation,
     InFrame,
     InWindow,
 )
-from inbox.scopes import scope_of
+from inbox.panel.order_page import OnOrderPage
+from inbox.visibility import scope_of
 
 View = Callable[..., HttpResponse]
 Decorator = Callable[[View], View]

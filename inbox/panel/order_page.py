@@ -19,9 +19,9 @@ from inbox.accounts.roles import Agent
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation
 from inbox.models.conversations import order_page_origin
-from inbox.panel.places import Place
-from inbox.panel.reach import reach_of
-from inbox.scopes import Scope
+from inbox.panel.contexts import Place
+from inbox.panel.writing_first import reach_of
+from inbox.visibility import Scope
 from orders import panels, services
 from orders.errors import Refusal
 from orders.models import Order, OrderAction

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from inbox import access
-from inbox.panel.places import PersonsOrders
+from inbox.panel.contexts import PersonsOrders
 from orders import panels, services
 from orders.models import Order
 from orders.panels.filters import (

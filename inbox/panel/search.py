@@ -23,7 +23,7 @@ from inbox.contacts import identities
 from inbox.models import Conversation
 from inbox.panel import order_filters
 from inbox.panel.order_filters import OrderFilters
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import panels
 from orders import search as order_search
 from orders.models import Order

@@ -3,4 +3,4 @@
 Importing a module registers what it says (orders.privacy.registry).
 """
 
-from inbox.personal_data import data_subjects, deletion, holdings, other_text, retention  # noqa: F401
+from inbox.personal_data import data_subjects, deletion, holdings, impersonal_columns, retention  # noqa: F401

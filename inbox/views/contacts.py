@@ -22,7 +22,7 @@ from inbox.conversations import participants
 from inbox.models import Claim, Contact, Identity
 from inbox.panel import recent_searches, search
 from inbox.panel.order_filters import OrderFilters
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders.panels.filters import number
 
 

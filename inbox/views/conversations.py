@@ -32,8 +32,8 @@ from inbox.panel import (
     rendering,
     two_part_pages,
 )
-from inbox.panel.places import BesideConversation
-from inbox.scopes import able_to_see, scope_of
+from inbox.panel.contexts import BesideConversation
+from inbox.visibility import able_to_see, scope_of
 from orders.panels.filters import number
 
 Context = dict[str, Any]

@@ -18,7 +18,7 @@ from inbox import access, fragment_requests
 from inbox.accounts.login import passkeys, reauthentication
 from inbox.contacts import customer_views
 from inbox.decisions import approvals, due, signed_approvals, uncertain
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import services
 from orders.actions import status_texts
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview

@@ -26,12 +26,12 @@ from inbox.frames.tokens import (
 from inbox.live import events
 from inbox.live.events import FrameStream
 from inbox.models import FrameKind, HelpDeskFrame
+from inbox.panel.contexts import InFrame
 from inbox.panel.decorators import (
     framed,
     refusal,
 )
-from inbox.panel.places import InFrame
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 
 # What the help desk's page may tell us about the open conversation.
 _CUSTOMER_FIELDS = ("email", "phone", "about", "assignee")

@@ -44,8 +44,8 @@ from inbox.conversations.services import (
 )
 from inbox.live import events
 from inbox.models import Conversation, ConversationState, DraftMode, Participant
-from inbox.scopes import able_to_see
 from inbox.views.conversations import Context, header_context, page_context, whole_page
+from inbox.visibility import able_to_see
 from orders.panels.filters import (
     number,
     uuid,

@@ -34,7 +34,7 @@ from inbox.live import (
     stream as live_stream,
 )
 from inbox.models import Conversation, LiveEvent
-from inbox.scopes import EVERYTHING, Scope
+from inbox.visibility import EVERYTHING, Scope
 from tests.conftest import logged_in
 from tests.support.browser.listening import Stream, cookie_of, stream
 from tests.support.servers.postgres_and_redis import Redis, free_port

@@ -28,7 +28,7 @@ from inbox.api.fields import (
 from inbox.api.orders import as_json, lookup
 from inbox.api.problems import problem, prove_again, refused
 from inbox.models import TokenScope
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import (
     previews,
     services,

@@ -31,7 +31,7 @@ from inbox.api.problems import problem, refused
 from inbox.contacts import customer_views
 from inbox.models import TokenScope
 from inbox.panel import search
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import (
     previews,
     rules,

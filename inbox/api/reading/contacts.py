@@ -28,7 +28,7 @@ from inbox.contacts import customer_views, identities, search
 from inbox.models import Contact, Identity, IdentityKind, Participant
 from inbox.models.conversations import conversation_id
 from inbox.panel import search as order_search
-from inbox.scopes import Scope, scope_of
+from inbox.visibility import Scope, scope_of
 from orders.models import OrderEvent, Store
 from orders.panels.event_texts import text_of
 

@@ -18,7 +18,7 @@ from inbox.api.endpoint import Endpoint
 from inbox.api.orders import as_json
 from inbox.api.reading import paging
 from inbox.api.reading.answers import DecisionsOut
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders import policies, services
 from orders.errors import Refusal
 from orders.models import ActionState, OrderAction, Policy

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from inbox.contacts.activity.sources import LABELS, Position, Show, Sources
 from inbox.models import CampaignMessage, Contact, DeliveryState, Message, MessageKind
 from inbox.models.conversations import conversation_id, preview_of
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders.actions import approval_steps, status_texts
 from orders.actions.approval_steps import Step
 from orders.models import AuditEntry, EventSource, Order, OrderAction, OrderEvent

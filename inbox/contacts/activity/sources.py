@@ -21,7 +21,7 @@ from core.database.keyset import rows_before
 from inbox.contacts import identities
 from inbox.contacts.identities import OrderKeys
 from inbox.models import CampaignMessage, Contact, Message, MessageKind, Participant, SendState
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders.actions import approval_steps
 from orders.models import Checkout, EventKind, OrderEvent
 from orders.panels.filters import moment, number

@@ -16,7 +16,7 @@ from inbox import access, api_tokens
 from inbox.accounts.login import reauthentication
 from inbox.accounts.roles import Agent
 from inbox.models import ApiToken, TokenScope
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from orders.models import Store
 
 _DAYS: Final = (30, api_tokens.DEFAULT_DAYS, 180, api_tokens.LONGEST_DAYS)

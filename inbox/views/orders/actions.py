@@ -8,10 +8,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, fragment_requests
+from inbox.panel.contexts import Place
 from inbox.panel.dialogs.forms import (
     as_typed,
 )
-from inbox.panel.places import Place
 from inbox.views.orders import panel, summary
 from orders import (
     panels,

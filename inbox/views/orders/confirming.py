@@ -11,9 +11,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, fragment_requests
 from inbox.frames import tokens
-from inbox.panel.places import Place
-from inbox.scopes import scope_of
+from inbox.panel.contexts import Place
 from inbox.views.orders import actions, summary
+from inbox.visibility import scope_of
 from orders import (
     previews,
     services,

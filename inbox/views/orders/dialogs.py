@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inbox import access
+from inbox.panel.contexts import Place
 from inbox.panel.dialogs import refund as refund_dialog
 from inbox.panel.dialogs.forms import (
     CancelForm,
     Mode,
 )
-from inbox.panel.places import Place
 from inbox.views.orders import summary
 from orders import (
     panels,

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from inbox.panel.places import Place
+from inbox.panel.contexts import Place
 from orders.versions import time_travel
 
 

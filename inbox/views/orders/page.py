@@ -18,7 +18,7 @@ from inbox.conversations import services
 from inbox.models import Conversation
 from inbox.panel import order_page
 from inbox.panel.order_page import OnOrderPage
-from inbox.panel.reach import reach_of
+from inbox.panel.writing_first import reach_of
 from inbox.texts import placeholders
 from orders.errors import ShopUnreachable
 from orders.panels.filters import number, uuid

@@ -1,7 +1,7 @@
 """The order panel and its cards.
 
 `place` is where orders are shown: beside a conversation, in a help desk's frame, in a window, or
-on a page of their own (inbox.panel.places).
+on a page of their own (inbox.panel.contexts).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from inbox.panel import (
     order_page,
     rendering,
 )
+from inbox.panel.contexts import PersonsOrders, Place
 from inbox.panel.order_page import OnOrderPage
-from inbox.panel.places import PersonsOrders, Place
 from inbox.views.orders import summary
 from orders.errors import ShopUnreachable
 from orders.panels import filters

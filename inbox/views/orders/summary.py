@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from inbox.campaigns import order_events
-from inbox.panel.places import Place
+from inbox.panel.contexts import Place
 from orders import (
     panels,
     previews,

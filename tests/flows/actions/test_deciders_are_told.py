@@ -18,8 +18,8 @@ from inbox.channels import email
 from inbox.channels.errors import NotSent
 from inbox.decisions import emails, people
 from inbox.models import LiveEvent, NoticeChoice, NoticeState, RequestNotice
-from inbox.scopes import EVERYTHING, scope_of
 from inbox.tasks import sweep_request_notices
+from inbox.visibility import EVERYTHING, scope_of
 from orders.actions import transitions
 from orders.models import ActionState, OrderAction, Policy
 from tests.conftest import logged_in

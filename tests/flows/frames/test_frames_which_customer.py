@@ -14,7 +14,7 @@ from django.test import Client
 from inbox.contacts import edits
 from inbox.contacts.matching import Matching
 from inbox.models import Conversation, HelpDeskFrame, Identity, IdentityKind
-from inbox.panel.places import InFrame
+from inbox.panel.contexts import InFrame
 from orders import services
 from orders.models import Order, OrderAction
 from practice_store.changes import staff_actions

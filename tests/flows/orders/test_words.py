@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from inbox.panel import search
-from inbox.scopes import EVERYTHING
+from inbox.visibility import EVERYTHING
 from orders.models import Order, Store
 from practice_store.changes import staff_actions
 from practice_store.sales import (

@@ -13,10 +13,10 @@ from typing import Any, Final
 import pytest
 from django.contrib import admin
 
-from inbox import scopes
-from inbox.accounts import doors, roles
+from inbox import visibility
+from inbox.accounts import page_access, roles
 from inbox.middleware import RoleCheck
-from inbox.scopes import EVERYTHING
+from inbox.visibility import EVERYTHING
 from orders.shopify_port import get_gateway
 from shopify_sync.models import ShopConnection
 from shopify_sync.setup import doctor
@@ -44,7 +44,7 @@ def test_every_address_has_a_door() -> None:
         namespace, _sep, _name = address.name.rpartition(":")
         if address.name.startswith("/"):
             namespace = "admin" if address.route.startswith("/admin/") else "api"
-        assert doors.door_of(address.name, [namespace]), address
+        assert page_access.door_of(address.name, [namespace]), address
 
 
 def test_every_model_of_the_admin_has_a_row() -> None:
@@ -163,6 +163,6 @@ def test_a_missing_role_check_is_noticed(world: TwoTeams, monkeypatch: pytest.Mo
 def test_a_missing_boundary_is_noticed(world: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [*at("inbox:conversation", "GET", "foreign"), *at("inbox:order_card", "GET", "nested")]
     assert troubles(world, asked) == []
-    monkeypatch.setattr(scopes, "_look_up", lambda _user: EVERYTHING)
+    monkeypatch.setattr(visibility, "_look_up", lambda _user: EVERYTHING)
     found = troubles(world, asked)
     assert any("inbox:conversation as agent, foreign IDs: +, not 0" in line for line in found)

@@ -12,13 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox import access, dashboard, scopes, tasks
+from inbox import access, dashboard, tasks, visibility
 from inbox.conversations import receiving, services
-from inbox.live import owners
+from inbox.live import audience
 from inbox.live.access import Listener
 from inbox.live.events import Event, Reading
 from inbox.models import Channel, Conversation, Identity, Team
-from inbox.scopes import EVERYTHING, Scope, scope_of
+from inbox.visibility import EVERYTHING, Scope, scope_of
 from orders.models import AuditEntry, Store
 from orders.shopify_port import get_gateway
 from tests.conftest import logged_in
@@ -207,7 +207,7 @@ def test_streams_carry_nothing_of_other_teams(world: TwoTeams) -> None:
         ("inbox",),
     )
     events = tuple(Event(number, 1, topics) for number, topics in enumerate(announced))
-    read = owners.with_owners(Reading("1", events)).events
+    read = audience.with_owners(Reading("1", events)).events
     mine = scope_of(world.people["agent"])
     listener = Listener(None, lambda: mine)
     assert listener.may_listen()
@@ -337,7 +337,7 @@ def test_a_scope_costs_two_queries_and_only_once(world: TwoTeams) -> None:
 def test_without_the_boundary_all_of_it_would_be_seen(
     world: TwoTeams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scopes, "_look_up", lambda _agent: EVERYTHING)
+    monkeypatch.setattr(visibility, "_look_up", lambda _agent: EVERYTHING)
     client: Client = logged_in(world.people["agent"])
     assert client.get(f"/inbox/conversations/{world.south.conversation.pk}/").status_code == 200
     assert client.get(f"/api/v1/orders/{world.south.order.pk}/").status_code == 200

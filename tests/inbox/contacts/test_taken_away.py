@@ -16,8 +16,8 @@ from inbox.contacts import (
 )
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Participant
-from inbox.panel.places import BesideConversation
-from inbox.scopes import EVERYTHING
+from inbox.panel.contexts import BesideConversation
+from inbox.visibility import EVERYTHING
 from orders.models import Customer, Order, Store
 from orders.snapshot import encode
 from tests.inbox.conversations.test_senders import JANE, claims, contact_of, push

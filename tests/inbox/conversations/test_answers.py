@@ -16,7 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.contacts import edits
-from inbox.conversations import answers, services
+from inbox.conversations import customer_answers, services
 from inbox.models import Channel, ChannelKind, Contact, Conversation, Identity, Message, Team
 from inbox.tasks import sweep_outbox
 from tests.inbox.conversations.test_receiving import at_once, only_pg
@@ -209,8 +209,8 @@ def test_the_channel_and_the_conversation_are_locked_while_an_answer_is_recogniz
         seen.extend((is_locked(Channel, pk=mailbox.pk), is_locked(Conversation, pk=began.pk)))
         take(*args, **more)
 
-    take = answers.take
-    monkeypatch.setattr(answers, "take", look)
+    take = customer_answers.take
+    monkeypatch.setattr(customer_answers, "take", look)
     assert receive(mailbox, 1, "one").conversation == began
     assert seen == [True, True]
 

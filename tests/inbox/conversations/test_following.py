@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from inbox import tasks
 from inbox.conversations import moving, services, writing
-from inbox.live import owners
+from inbox.live import audience
 from inbox.live.events import Event, Reading
 from inbox.models import Conversation, ConversationState, Team
 from inbox.models.conversations import ConversationQuerySet
-from inbox.scopes import able_to_see, scope_of
+from inbox.visibility import able_to_see, scope_of
 from orders.shopify_port import get_gateway
 from tests.conftest import logged_in
 from tests.support.people.two_teams import GATEWAY, TwoTeams, two_teams
@@ -73,8 +73,8 @@ def test_no_one_sees_a_conversation_on_its_way(world: TwoTeams) -> None:
     assert found.seen_by_team is None
     assert not able_to_see(found.seen_by_team).exists()
     announced = Event(1, 1, (f"conversation:{found.pk}", f"contact:{found.contact_id}"))
-    read = owners.with_owners(Reading("1", (announced,))).events
-    assert owners.heard(read[0], scope_of(world.people["agent"])) == []
+    read = audience.with_owners(Reading("1", (announced,))).events
+    assert audience.heard(read[0], scope_of(world.people["agent"])) == []
     tasks.sweep_moves()
     for page in (address, contact):
         assert statuses(world, page) == [404, 200], page

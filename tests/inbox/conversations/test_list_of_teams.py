@@ -16,7 +16,7 @@ from django.utils import timezone
 from inbox.conversations import listing
 from inbox.conversations.listing import ConversationList, conversation_list
 from inbox.models import Channel, Contact, Conversation, Team
-from inbox.scopes import scope_of
+from inbox.visibility import scope_of
 from tests.orders.projection.test_sweep_plans import plans, reads_the_table
 
 pytestmark = pytest.mark.django_db

@@ -33,7 +33,7 @@ from inbox.models import (
     Message,
     MessageKind,
 )
-from inbox.outbox import ends
+from inbox.outbox import outcomes
 from inbox.outbox.claiming import Claimed
 from inbox.tasks import sweep_outbox
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
@@ -109,7 +109,7 @@ def test_a_snoozed_conversation_wakes_for_it(
     message = services.reply(conversation=found, by=alice, text="x")
     services.snooze(conversation=found, hours=4)
     message.refresh_from_db()
-    ends.give_up(message, "No.", now=timezone.now())
+    outcomes.give_up(message, "No.", now=timezone.now())
     found.refresh_from_db()
     assert (found.state, found.snoozed_until) == (ConversationState.OPEN, None)
 
@@ -124,7 +124,7 @@ def test_a_confirmation_that_finally_failed_comes_back_as_well(
         text="We are refunding €7.00.",
         delivery_state=DeliveryState.PENDING,
     )
-    ends.give_up(message, "No.", now=timezone.now())
+    outcomes.give_up(message, "No.", now=timezone.now())
     page = as_alice.get(f"/inbox/conversations/{conversation.pk}/").content.decode()
     assert "A confirmation was not delivered." in page
     assert metric("agent_inbox_undelivered_messages", kind="confirmation") == 1
@@ -134,7 +134,7 @@ def test_open_pages_hear_of_it(given_up: Message, monkeypatch: pytest.MonkeyPatc
     heard: set[str] = set()
     monkeypatch.setattr(events, "announce", lambda *topics: heard.update(topics))
     Message.objects.filter(pk=given_up.pk).update(delivery_state=DeliveryState.PENDING)
-    ends.give_up(given_up, "No.", now=timezone.now())
+    outcomes.give_up(given_up, "No.", now=timezone.now())
     assert heard == {"inbox", f"conversation:{given_up.conversation_id}"}
 
 
@@ -228,7 +228,7 @@ def confirmation_of_long_ago(conversation: Conversation) -> Message:
         delivery_state=DeliveryState.PENDING, created_at=past
     )
     message.refresh_from_db()
-    ends.give_up(message, "No.", now=timezone.now())
+    outcomes.give_up(message, "No.", now=timezone.now())
     message.refresh_from_db()
     return message
 
@@ -321,7 +321,7 @@ def test_the_mark_stays_while_another_one_is_undelivered(
         text="And a second",
         delivery_state=DeliveryState.PENDING,
     )
-    ends.give_up(second, "No.", now=timezone.now())
+    outcomes.give_up(second, "No.", now=timezone.now())
     press(as_alice, given_up, "dismiss")
     assert Conversation.objects.get().has_undelivered
 
@@ -359,7 +359,7 @@ def test_what_leaves_after_all_ends_its_failure(given_up: Message) -> None:
     claimed = Claimed(
         Message.objects.select_related("conversation").get(pk=given_up.pk), "callback:1"
     )
-    ends.sent(claimed)
+    outcomes.sent(claimed)
     given_up.refresh_from_db()
     assert given_up.delivery_state == DeliveryState.SENT
     assert not Conversation.objects.get().has_undelivered
@@ -371,7 +371,7 @@ def test_a_failure_of_an_earlier_attempt_takes_nothing_from_a_later_one(
     press(as_alice, given_up, "again")
     old = Message.objects.select_related("conversation").get(pk=given_up.pk)
     Message.objects.update(attempts=old.attempts + 1, error="of the later one")
-    ends.failed(Claimed(old, "callback:1"), NotSent("of the earlier one"))
+    outcomes.failed(Claimed(old, "callback:1"), NotSent("of the earlier one"))
     given_up.refresh_from_db()
     assert given_up.error == "of the later one"
 
@@ -382,7 +382,7 @@ def test_what_leaves_after_all_ends_a_failure_that_came_while_it_was_under_way(
     """Its worker has read the conversation before that."""
     row = Message.objects.select_related("conversation").get(pk=given_up.pk)
     row.conversation.has_undelivered = False
-    ends.sent(Claimed(row, "callback:1"))
+    outcomes.sent(Claimed(row, "callback:1"))
     assert not Conversation.objects.get().has_undelivered
 
 
@@ -404,11 +404,11 @@ def test_an_earlier_attempt_gives_nothing_up_that_was_taken_again(
     taken = {"attempts": 2} if differs == "attempts" else {"lease_until": later}
     Message.objects.update(**taken)
     lease = Message.objects.get(pk=row.pk).lease_until
-    ends.failed(Claimed(row, "callback:1"), NotSent("No such number.", is_final=True))
-    ends.failed(Claimed(row, "callback:1"), NotSent("of the earlier one"))
+    outcomes.failed(Claimed(row, "callback:1"), NotSent("No such number.", is_final=True))
+    outcomes.failed(Claimed(row, "callback:1"), NotSent("of the earlier one"))
     now = Message.objects.get(pk=row.pk)
     assert (now.delivery_state, now.lease_until, now.error) == (DeliveryState.PENDING, lease, "")
-    ends.failed(Claimed(now, "callback:1"), NotSent("No such number.", is_final=True))
+    outcomes.failed(Claimed(now, "callback:1"), NotSent("No such number.", is_final=True))
     now.refresh_from_db()
     assert now.delivery_state == DeliveryState.FAILED
 
@@ -424,7 +424,7 @@ def test_a_message_accepted_in_between_is_not_given_up_for_its_age(
         delivery_state=DeliveryState.PENDING,
         created_at=timezone.now() - timedelta(days=3),
     )
-    real = ends.overdue
+    real = outcomes.overdue
 
     def overdue(*words: Any, **more: Any) -> Any:
         found = list(real(*words, **more))
@@ -433,8 +433,8 @@ def test_a_message_accepted_in_between_is_not_given_up_for_its_age(
         rows.filter.return_value.first.return_value = found[0]
         return rows
 
-    monkeypatch.setattr(ends, "overdue", overdue)
-    ends.end_overdue(Message, row.pk)
+    monkeypatch.setattr(outcomes, "overdue", overdue)
+    outcomes.end_overdue(Message, row.pk)
     row.refresh_from_db()
     assert row.delivery_state == DeliveryState.PENDING
 

@@ -1,6 +1,6 @@
 """The customer of a request for approval: their name, their latest words, and what the store knows.
 
-Only what the user may see (inbox.scopes) is named or linked.
+Only what the user may see (inbox.visibility) is named or linked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.utils.translation import ngettext, pgettext
 from inbox.contacts import identities
 from inbox.models import Contact, Conversation, MessageKind
 from inbox.models.conversations import conversation_id
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders import rules
 from orders.models import Customer, Order, OrderAction, OrderRefund
 from orders.money import Money

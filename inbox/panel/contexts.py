@@ -38,7 +38,7 @@ from inbox.panel import changes_since
 from inbox.panel import (
     reply_text as confirmations,
 )
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders import policies
 from orders.errors import Refusal
 from orders.models import Order, OrderAction

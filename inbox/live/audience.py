@@ -12,7 +12,7 @@ from typing import Final
 
 from inbox.live.events import Event, Reading
 from inbox.models import Conversation, Participant, Team
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders.models import Order
 
 # Topics that name a row, by what decides who sees it.

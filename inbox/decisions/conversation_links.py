@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from inbox.models import Identity, IdentityKind
 from inbox.models.conversations import conversation_id
-from inbox.scopes import Scope
+from inbox.visibility import Scope
 from orders.models import Order, OrderAction
 
 

@@ -1,7 +1,7 @@
 """Which accounts may enter which address. An address without an entry here is closed to everyone.
 
 inbox.middleware.RoleCheck asks this for every request that reaches Django. What someone may see
-inside is decided by inbox.scopes, and what they may do with money by orders.policies.
+inside is decided by inbox.visibility, and what they may do with money by orders.policies.
 """
 
 from __future__ import annotations

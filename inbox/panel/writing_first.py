@@ -22,7 +22,7 @@ from inbox.models import (
     Identity,
     IdentityKind,
 )
-from inbox.scopes import Scope, scope_of
+from inbox.visibility import Scope, scope_of
 from orders.models import Order
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from inbox.panel.places import Place
+from inbox.panel.contexts import Place
 
 register = template.Library()
 
