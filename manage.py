@@ -12,7 +12,7 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    from core.request_origin import terminal
+    from core.change_origin import terminal
 
     try:
         with terminal():

@@ -20,15 +20,15 @@ from inbox.views import (
     contacts,
     conversations,
     decisions,
-    delivery,
     drafts,
+    failed_messages,
     frames,
     notices,
     unsubscribing,
     writing,
 )
 from inbox.views.accounts import api_tokens, log_in, single_sign_on
-from inbox.views.accounts import pages as account_pages
+from inbox.views.accounts import signing_in as signing_in_views
 from inbox.views.orders import actions, confirming, dialogs, history, panel
 from inbox.views.orders import page as order_page
 
@@ -78,8 +78,12 @@ pages = [
     path("conversations/<int:pk>/snooze/", writing.snooze, name="snooze"),
     path("conversations/<int:pk>/resolve/", writing.resolve, name="resolve"),
     path("conversations/<int:pk>/reopen/", writing.reopen, name="reopen"),
-    path("conversations/<int:pk>/again/<int:message_id>/", delivery.again, name="send_again"),
-    path("conversations/<int:pk>/dismiss/<int:message_id>/", delivery.dismiss, name="dismiss"),
+    path(
+        "conversations/<int:pk>/again/<int:message_id>/", failed_messages.again, name="send_again"
+    ),
+    path(
+        "conversations/<int:pk>/dismiss/<int:message_id>/", failed_messages.dismiss, name="dismiss"
+    ),
     path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
     *panel_pages("conversations/<int:pk>/", decorators.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
@@ -168,8 +172,8 @@ api = [
 
 # Only these of django-allauth's views, under the names it looks them up by: no sign-up, no emails.
 signing_in = [
-    path("", account_pages.SigningIn.as_view(), name="mfa_index"),
-    path("step/", account_pages.SecondStep.as_view(), name="mfa_authenticate"),
+    path("", signing_in_views.SigningIn.as_view(), name="mfa_index"),
+    path("step/", signing_in_views.SecondStep.as_view(), name="mfa_authenticate"),
     path("confirm/", allauth_account.reauthenticate, name="account_reauthenticate"),
     path("confirm/code/", allauth_mfa.reauthenticate, name="mfa_reauthenticate"),
     path("confirm/passkey/", webauthn.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
@@ -191,10 +195,10 @@ signing_in = [
     ),
     re_path(
         r"^reset/(?P<uidb36>[0-9A-Za-z]{1,13})-(?P<key>[0-9A-Za-z-]{1,80})/$",
-        account_pages.SetPassword.as_view(),
+        signing_in_views.SetPassword.as_view(),
         name="account_reset_password_from_key",
     ),
-    path("sessions/", account_pages.Sessions.as_view(), name="usersessions_list"),
+    path("sessions/", signing_in_views.Sessions.as_view(), name="usersessions_list"),
 ]
 
 urlpatterns = [
@@ -211,7 +215,7 @@ urlpatterns = [
     ),
     path("login/sso/failed/", social.login_error, name="socialaccount_login_error"),
     path("login/sso/canceled/", social.login_cancelled, name="socialaccount_login_cancelled"),
-    path("login/passkey/", account_pages.PasskeyLogIn.as_view(), name="mfa_login_webauthn"),
+    path("login/passkey/", signing_in_views.PasskeyLogIn.as_view(), name="mfa_login_webauthn"),
     path("account/", include(signing_in)),
     path("unsubscribe/<str:token>/", unsubscribing.unsubscribe, name="unsubscribe"),
     path("inbox/", include((pages, "inbox"))),

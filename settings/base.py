@@ -65,7 +65,7 @@ MIDDLEWARE = [
     "inbox.middleware.FactorRequired",
     "inbox.middleware.RoleCheck",
     "inbox.middleware.LivePositions",
-    "core.request_origin.RequestOrigin",
+    "core.change_origin.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Behind those that set headers, so that its 405 has them, too.

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from core.request_origin import current_origin
+from core.change_origin import current_origin
 
 HIDDEN: Final = "[hidden]"
 # How many characters of a message, traceback or value a log or report keeps.

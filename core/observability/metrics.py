@@ -15,8 +15,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from core.change_origin import client_ip
 from core.dashboard import DESK, Metric
-from core.request_origin import client_ip
 
 PATH: Final = "/metrics"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})

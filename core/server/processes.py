@@ -33,7 +33,7 @@ LONG_LIFE_S: Final = 60.0
 DEMO_SHOPS: Final = ("demo.myshopify.com", "second.myshopify.com", "new.myshopify.com")
 # Worker pools: each one's queues and number of threads. Money and outgoing messages each have a
 # pool, so that neither waits for the other or for reads from Shopify. "messages" has a thread for
-# every lane of every delivery route (inbox.outbox.lanes); a test checks that.
+# every lane of every delivery route (inbox.outbox.delivery_lanes); a test checks that.
 POOLS: Final[dict[str, tuple[str, int]]] = {
     "money": ("actions", 8),
     "messages": ("messages", 18),

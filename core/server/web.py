@@ -53,7 +53,7 @@ def config(application: str, *, host: str, port: int, workers: int) -> uvicorn.C
         timeout_graceful_shutdown=3,
         access_log=False,
         # uvicorn trusts any proxy on this machine; we trust one only if TRUSTED_PROXY is set
-        # (core.request_origin).
+        # (core.change_origin).
         proxy_headers=False,
         log_level="warning",
     )

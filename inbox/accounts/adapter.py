@@ -22,7 +22,7 @@ from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from core import encryption
-from core.request_origin import client_ip
+from core.change_origin import client_ip
 from inbox.accounts import mail
 from inbox.accounts.login import factors, links, names, reauthentication
 from inbox.accounts.login import sessions as ours

@@ -19,7 +19,7 @@ from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
 
-from core.request_origin import current_origin
+from core.change_origin import current_origin
 from inbox.accounts.login import passkeys
 from orders import audit
 from orders.models import AuditKind

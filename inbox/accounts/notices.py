@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from core.request_origin import current_origin
+from core.change_origin import current_origin
 from inbox.accounts import mail
 from inbox.accounts.login import links
 

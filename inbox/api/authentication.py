@@ -10,7 +10,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from core.request_origin import current_origin
+from core.change_origin import current_origin
 from inbox import api_tokens
 from inbox.models import ApiToken, TokenScope
 

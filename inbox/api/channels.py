@@ -19,7 +19,7 @@ from inbox.api.endpoint import Endpoint
 from inbox.api.fields import StrictSerializer, TextField, read
 from inbox.api.limits import PerChannel
 from inbox.channels import keys
-from inbox.contacts import senders
+from inbox.contacts import proven_addresses
 from inbox.conversations import services
 from inbox.models import Channel, Message
 
@@ -72,7 +72,7 @@ class SenderSerializer(StrictSerializer):
     email = TextField(max_length=255, required=False, allow_blank=True, default="")
     phone = TextField(max_length=40, required=False, allow_blank=True, default="")
     verified = serializers.ListField(
-        child=serializers.ChoiceField(choices=senders.PROVABLE),
+        child=serializers.ChoiceField(choices=proven_addresses.PROVABLE),
         required=False,
         max_length=10,
         help_text="Which of the addresses the channel has verified. If omitted, none, unless the "
@@ -162,6 +162,6 @@ class ChannelMessages(Endpoint):
             attachments=[services.Attachment(**found) for found in data.get("attachments", ())],
         )
         unclear = services.addresses_of(channel, sender).not_understood
-        said = {address.kind: senders.why_not_understood(address) for address in unclear}
+        said = {address.kind: proven_addresses.why_not_understood(address) for address in unclear}
         body = {**MessageSerializer(message).data, "not_understood": said}
         return Response(body, status=201 if is_new else 200)

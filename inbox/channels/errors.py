@@ -1,4 +1,4 @@
-"""What all outgoing channels share."""
+"""How a channel says that a message did not leave."""
 
 
 class NotSent(Exception):

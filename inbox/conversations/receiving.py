@@ -17,11 +17,8 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from inbox import normalization
-from inbox.contacts import (
-    identities,
-    senders,
-)
-from inbox.contacts.senders import Addresses
+from inbox.contacts import identities, proven_addresses
+from inbox.contacts.proven_addresses import Addresses
 from inbox.conversations import customer_answers
 from inbox.live import events
 from inbox.models import (
@@ -47,7 +44,7 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """The author as reported by the channel; inbox.contacts.senders decides what to trust."""
+    """The author as reported by the channel; inbox.contacts.proven_addresses decides what to trust."""
 
     external_id: str
     name: str = ""
@@ -112,7 +109,7 @@ def receive(
 
 def addresses_of(channel: Channel, sender: Sender) -> Addresses:
     """Sort the sender's addresses into proven and merely claimed ones."""
-    return senders.weigh(
+    return proven_addresses.weigh(
         email=sender.email,
         phone=sender.phone,
         verified=sender.verified,
@@ -204,7 +201,7 @@ def _team_of(channel: Channel) -> int | None:
 def _contact(user: str, sender: Sender, addresses: Addresses) -> Contact:
     """Return the contact for a channel user seen for the first time: the one who holds an address
     that the sender has proven, else a new contact under the sender's own name."""
-    holder = senders.holder(addresses)
+    holder = proven_addresses.holder(addresses)
     if holder is not None and not identities.refused_by(holder, [_user_key(user)]):
         return holder
     return Contact.objects.create(name=normalization.name(sender.name))
@@ -225,8 +222,8 @@ def _updated_contact(
     """
     contact = own.contact
     is_sure = not identities.refused_by(contact, addresses.keys)
-    was_unidentified = is_sure and senders.is_unidentified(contact)
-    holder = senders.holder(addresses) if was_unidentified else None
+    was_unidentified = is_sure and proven_addresses.is_unidentified(contact)
+    holder = proven_addresses.holder(addresses) if was_unidentified else None
     if (
         holder is not None
         and holder.pk != contact.pk
@@ -234,11 +231,11 @@ def _updated_contact(
     ):
         Identity.objects.filter(pk=own.pk).update(contact=holder)
         contact = holder
-    senders.learn(contact, addresses, source=channel.name)
+    proven_addresses.learn(contact, addresses, source=channel.name)
     if was_unidentified and addresses.proven and contact.pk != (holder and holder.pk):
         # The address was free a moment ago. If another contact has it now, a concurrent message
         # created that contact, and this sender is the same person.
-        late = senders.holder(addresses)
+        late = proven_addresses.holder(addresses)
         is_other = late is not None and late.pk != contact.pk
         if is_other and late and not identities.refused_by(late, [_user_key(own.value)]):
             raise _Overtaken

@@ -19,7 +19,7 @@ from inbox.contacts import identities
 from inbox.models import Contact, Conversation, Message, MessageKind
 from inbox.outbox import status_text
 from inbox.visibility import EVERYTHING, Scope
-from orders.actions import approval_steps, status_texts
+from orders.actions import approval_history, status_texts
 from orders.models import EventKind, EventSource, OrderEvent
 
 MESSAGES_A_PAGE: Final = 50
@@ -331,7 +331,7 @@ def _approvals(orders: Collection[int], *, since: datetime) -> list[Entry]:
             url=reverse("order:page", args=[step.action.order_id]),
             event_kind=step.kind,
         )
-        for step in approval_steps.steps_of(orders, since=since)
+        for step in approval_history.steps_of(orders, since=since)
     ]
 
 

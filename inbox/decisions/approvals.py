@@ -20,8 +20,8 @@ from inbox.decisions.customer_summary import Quote
 from inbox.outbox.writing import Draft
 from inbox.visibility import Scope, scope_of
 from orders import panels, policies, previews, rules, services
-from orders.actions import approval_steps, status_texts
-from orders.actions.approval_steps import StepKind
+from orders.actions import approval_history, status_texts
+from orders.actions.approval_history import StepKind
 from orders.actions.status_texts import what
 from orders.errors import Refusal
 from orders.models import (
@@ -168,7 +168,7 @@ def _ended(action: OrderAction | None) -> Ended:
         return Ended(title=_("This request isn’t there, or you can’t see it."))
     steps = [
         step
-        for step in approval_steps.steps_of([action.order_id])
+        for step in approval_history.steps_of([action.order_id])
         if step.action.pk == action.pk and step.kind != StepKind.ASKED
     ]
     if not steps:

@@ -1,6 +1,6 @@
 """Approvals that take a passkey: asking the browser for the signature, and taking its answer.
 
-What is signed and how it's checked is in orders.audit.signatures. The session keeps each request for
+What is signed and how it's checked is in orders.audit.approval_signatures. The session keeps each request for
 a signature, for one answer.
 """
 
@@ -24,7 +24,7 @@ from fido2.webauthn import (
 
 from inbox.accounts.login import passkeys
 from orders import services
-from orders.audit.signatures import Signed
+from orders.audit.approval_signatures import Signed
 from orders.models import OrderAction
 
 _ASKED: Final = "inbox.approval_asked"

@@ -31,10 +31,10 @@ from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
+from core.change_origin import current_origin
 from core.encryption import UndecryptableSecret
-from core.request_origin import current_origin
 from inbox.accounts import roles
-from inbox.contacts import senders
+from inbox.contacts import proven_addresses
 from inbox.frames import tokens
 from inbox.frames.tokens import (
     Customer,
@@ -278,7 +278,7 @@ def _has_email(agent: User, email: str) -> bool:
 def _customer(
     frame: HelpDeskFrame, said: Mapping[str, str], *, may_act: bool, verified: list[str] | None
 ) -> Customer:
-    given = senders.weigh(
+    given = proven_addresses.weigh(
         email=said.get("email", "")[:255],
         phone=said.get("phone", "")[:40],
         verified=verified,

@@ -33,7 +33,7 @@ class FrameRefused(Exception):
 class Customer:
     """The customer whose orders a frame shows.
 
-    `email` and `phone` are proven (inbox.contacts.senders), `claimed_…` were given without proof,
+    `email` and `phone` are proven (inbox.contacts.proven_addresses), `claimed_…` were given without proof,
     and `unclear` could not be parsed. `about` holds numbers of orders the customer wrote about.
     `may_act`: the help desk has assigned the conversation to the agent, or has signed the address
     without naming an assignee.

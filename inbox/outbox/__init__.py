@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from inbox.channels import SENDERS
 from inbox.outbox.claiming import ATTEMPTS, LEASE, Job, due, ready
-from inbox.outbox.lanes import (
+from inbox.outbox.delivery_lanes import (
     MESSAGE_WAYS,
     THREADS,
     Way,

@@ -23,8 +23,8 @@ from inbox.models import (
     Route,
     Via,
 )
-from inbox.outbox import lanes
-from inbox.outbox.lanes import (
+from inbox.outbox import delivery_lanes
+from inbox.outbox.delivery_lanes import (
     LANES,
     LANES_PER_CHANNEL,
     Way,
@@ -97,7 +97,7 @@ def claim(model: type[models.Model], pk: int, *, now: datetime) -> Claimed | Non
     if known is not None and not _has_room(model, known, now):
         return None
     with transaction.atomic(durable=True):
-        locked = lanes.lock(route)
+        locked = delivery_lanes.lock(route)
         if not _has_room(model, locked, now):
             return None
         mine = sendable(model, now=now).filter(pk=pk).order_by()
@@ -123,7 +123,7 @@ def _ready_callbacks(way: Way, now: datetime) -> list[Job]:
     found: list[Message] = []
     for channel_id in waiting.order_by().values_list("channel_id", flat=True).distinct():
         route = known.get(f"{way}:{channel_id}")
-        room = lanes.room(route, busy=busy[channel_id], at_most=LANES_PER_CHANNEL, now=now)
+        room = delivery_lanes.room(route, busy=busy[channel_id], at_most=LANES_PER_CHANNEL, now=now)
         found += waiting.filter(channel=channel_id)[:room]
     room = LANES[way] - busy.total()
     return [Job(Message, row.pk) for row in sorted(found, key=_queue_position)[: max(0, room)]]
@@ -135,12 +135,12 @@ def _queue_position(row: Message) -> tuple[float, int]:
 
 def _ready_by_provider(way: Way, now: datetime) -> list[Job]:
     route = Route.objects.filter(key=way).first()
-    room = lanes.room(route, busy=_busy(way, now), at_most=LANES[way], now=now)
+    room = delivery_lanes.room(route, busy=_busy(way, now), at_most=LANES[way], now=now)
     jobs: list[Job] = []
     if way == Way.EMAIL:
         replies = sendable(Message, now=now).filter(channel__kind=ChannelKind.EMAIL)[:room]
         jobs = [Job(Message, row.pk) for row in replies]
-    of_campaigns = min(room, lanes.CAMPAIGN_LANES - _busy_campaigns(way, now))
+    of_campaigns = min(room, delivery_lanes.CAMPAIGN_LANES - _busy_campaigns(way, now))
     if of_campaigns > 0:
         rows = sendable(CampaignMessage, now=now).filter(via=way.value)[:of_campaigns]
         jobs += [Job(CampaignMessage, row.pk) for row in rows]
@@ -150,24 +150,24 @@ def _ready_by_provider(way: Way, now: datetime) -> list[Job]:
 def _route_of(model: type[models.Model], pk: int) -> str | None:
     if model is Message:
         message = Message.objects.select_related("channel").filter(pk=pk).first()
-        return lanes.of_channel(message.channel) if message else None
+        return delivery_lanes.of_channel(message.channel) if message else None
     via = CampaignMessage.objects.filter(pk=pk).values_list("via", flat=True).first()
-    return lanes.of_via(via) if via in {Via.EMAIL, Via.SMS} else None
+    return delivery_lanes.of_via(via) if via in {Via.EMAIL, Via.SMS} else None
 
 
 def _has_room(model: type[models.Model], route: Route, now: datetime) -> bool:
-    way = lanes.way_of(route.key)
+    way = delivery_lanes.way_of(route.key)
     busy = _busy(way, now)
     if busy >= LANES[way]:
         return False
-    if model is not Message and _busy_campaigns(way, now) >= lanes.CAMPAIGN_LANES:
+    if model is not Message and _busy_campaigns(way, now) >= delivery_lanes.CAMPAIGN_LANES:
         return False
     at_most = LANES[way]
     if way == Way.CALLBACK:
         channel_id = int(route.key.partition(":")[2])
         busy = _sending_by_callback(now).filter(channel=channel_id).count()
         at_most = LANES_PER_CHANNEL
-    return lanes.room(route, busy=busy, at_most=at_most, now=now) > 0
+    return delivery_lanes.room(route, busy=busy, at_most=at_most, now=now) > 0
 
 
 def _busy(way: Way, now: datetime) -> int:

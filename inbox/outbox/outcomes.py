@@ -22,10 +22,7 @@ from inbox.models import (
     DeliveryState,
     Message,
 )
-from inbox.outbox import (
-    lanes,
-    status_text,
-)
+from inbox.outbox import delivery_lanes, status_text
 from inbox.outbox.claiming import ATTEMPTS, Claimed, Row, backoff
 from inbox.outbox.writing import wake
 from inbox.suppression import lateness
@@ -49,16 +46,16 @@ def sent(claimed: Claimed) -> None:
             if Conversation.objects.filter(pk=row.conversation_id, has_undelivered=True).exists():
                 _update_has_undelivered(row.conversation_id)
             events.announce(f"conversation:{row.conversation_id}")
-    lanes.answered(claimed.route)
+    delivery_lanes.answered(claimed.route)
 
 
 def failed(claimed: Claimed, error: NotSent) -> None:
     """Schedule a retry or give up, and record on the route whether the other side responds."""
     row, now = claimed.row, timezone.now()
     if error.is_down:
-        lanes.did_not_answer(claimed.route, now=now)
+        delivery_lanes.did_not_answer(claimed.route, now=now)
     elif error.was_tried:
-        lanes.answered(claimed.route)
+        delivery_lanes.answered(claimed.route)
     if error.is_final or row.attempts >= ATTEMPTS:
         give_up(row, str(error), now=now)
         return

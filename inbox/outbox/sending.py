@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from inbox.channels import SENDERS, email, sms
 from inbox.channels.errors import NotSent
 from inbox.models import CampaignMessage, Message, MessageKind, Via
-from inbox.outbox import lanes, outcomes
+from inbox.outbox import delivery_lanes, outcomes
 from inbox.outbox.claiming import OF_CAMPAIGN, Claimed, claim
-from inbox.outbox.lanes import Way
+from inbox.outbox.delivery_lanes import Way
 from inbox.suppression import (
     consent,
     opt_outs,
@@ -49,7 +49,7 @@ def _deliver(model: type[models.Model], pk: int, send: Callable[[Any], None]) ->
         outcomes.failed(claimed, error)
     else:
         outcomes.sent(claimed)
-    return lanes.way_of(claimed.route)
+    return delivery_lanes.way_of(claimed.route)
 
 
 def _send(send: Callable[[Any], None], claimed: Claimed) -> None:

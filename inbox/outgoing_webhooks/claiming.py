@@ -12,8 +12,8 @@ from django.db.models import Q
 
 from core.database.leases import LONGEST_LEASE
 from inbox.models import Route, WebhookDelivery, WebhookEndpoint
-from inbox.outbox import lanes
-from inbox.outbox.lanes import LANES, Way
+from inbox.outbox import delivery_lanes
+from inbox.outbox.delivery_lanes import LANES, Way
 
 # Longer than one attempt can take (its deadline plus DNS lookups).
 LEASE: Final = timedelta(minutes=2)
@@ -45,7 +45,7 @@ def claim(pk: int, *, now: datetime) -> WebhookDelivery | None:
     if found is None or not _room(found, now):
         return None
     with transaction.atomic(durable=True):
-        lanes.lock(lanes.of_endpoint(found))
+        delivery_lanes.lock(delivery_lanes.of_endpoint(found))
         attempts = sendable.values_list("attempts", flat=True).first()
         if attempts is None or not _room(found, now):
             return None
@@ -65,8 +65,10 @@ def ready(*, now: datetime) -> list[int]:
     routes = {route.key: route for route in Route.objects.filter(key__startswith=f"{Way.WEBHOOK}:")}
     found: list[WebhookDelivery] = []
     for endpoint_id in WebhookEndpoint.objects.active().values_list("pk", flat=True):
-        route = routes.get(lanes.of_endpoint(endpoint_id))
-        room = lanes.room(route, busy=busy[endpoint_id], at_most=LANES_PER_ENDPOINT, now=now)
+        route = routes.get(delivery_lanes.of_endpoint(endpoint_id))
+        room = delivery_lanes.room(
+            route, busy=busy[endpoint_id], at_most=LANES_PER_ENDPOINT, now=now
+        )
         if room:
             rows = WebhookDelivery.objects.due(now=now).filter(
                 endpoint=endpoint_id, attempts__lt=ATTEMPTS
@@ -84,8 +86,8 @@ def _room(endpoint_id: int, now: datetime) -> int:
     busy = Counter(_sending(now))
     if busy.total() >= LANES[Way.WEBHOOK]:
         return 0
-    route = Route.objects.filter(key=lanes.of_endpoint(endpoint_id)).first()
-    return lanes.room(route, busy=busy[endpoint_id], at_most=LANES_PER_ENDPOINT, now=now)
+    route = Route.objects.filter(key=delivery_lanes.of_endpoint(endpoint_id)).first()
+    return delivery_lanes.room(route, busy=busy[endpoint_id], at_most=LANES_PER_ENDPOINT, now=now)
 
 
 def _sending(now: datetime) -> list[int]:

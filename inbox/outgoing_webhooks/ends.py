@@ -17,7 +17,7 @@ from django.utils import timezone
 from core.database.leases import is_free
 from inbox.accounts import mail, roles
 from inbox.models import OffReason, WebhookDelivery, WebhookEndpoint, WebhookState
-from inbox.outbox import lanes
+from inbox.outbox import delivery_lanes
 from inbox.outgoing_webhooks import endpoints
 from inbox.outgoing_webhooks.claiming import ATTEMPTS
 
@@ -57,7 +57,7 @@ class Attempt:
 def record(delivery: WebhookDelivery, attempt: Attempt) -> None:
     """Record how an attempt ended, in the log and for the endpoint. Opens its own transaction."""
     now = timezone.now()
-    route = lanes.of_endpoint(delivery.endpoint_id)
+    route = delivery_lanes.of_endpoint(delivery.endpoint_id)
     said: dict[str, object] = {
         "tried_at": now,
         "response_status": attempt.status,
@@ -71,9 +71,9 @@ def record(delivery: WebhookDelivery, attempt: Attempt) -> None:
     if not attempt.was_tried:
         return
     if attempt.is_down:
-        lanes.did_not_answer(route, now=now)
+        delivery_lanes.did_not_answer(route, now=now)
     else:
-        lanes.answered(route)
+        delivery_lanes.answered(route)
 
 
 def _accepted(delivery: WebhookDelivery, said: dict[str, object], now: datetime) -> None:

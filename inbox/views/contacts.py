@@ -11,11 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from inbox import access, fragment_requests
-from inbox.contacts import (
-    edits,
-    identities,
-    profile,
-)
+from inbox.contacts import address_edits, identities, profile
 from inbox.contacts.profile import Person
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.conversations import participants
@@ -72,8 +68,8 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     by = access.agent_of(request)
     try:
-        made = edits.add_address(contact=contact, text=request.POST.get("value", ""), by=by)
-    except edits.IdentityRefused as refused:
+        made = address_edits.add_address(contact=contact, text=request.POST.get("value", ""), by=by)
+    except address_edits.IdentityRefused as refused:
         messages.error(request, str(refused))
     else:
         if isinstance(made, Claim):
@@ -88,7 +84,7 @@ def add_identity(request: HttpRequest, pk: int) -> HttpResponse:
 def remove_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpResponse:
     """“Wrong person?”: take an address, and the orders found by it, away from the contact."""
     identity = _identity(request, pk, identity_id)
-    edits.remove_identity(identity=identity, by=access.agent_of(request))
+    address_edits.remove_identity(identity=identity, by=access.agent_of(request))
     messages.success(request, _("%s was removed from this contact.") % identity.shown)
     return _back(request, pk)
 
@@ -98,8 +94,8 @@ def restore_identity(request: HttpRequest, pk: int, identity_id: int) -> HttpRes
     """Undo the removal of an address, unless it belongs to another contact by now."""
     identity = _identity(request, pk, identity_id)
     try:
-        edits.restore_identity(identity=identity, by=access.agent_of(request))
-    except edits.IdentityRefused as refused:
+        address_edits.restore_identity(identity=identity, by=access.agent_of(request))
+    except address_edits.IdentityRefused as refused:
         messages.error(request, str(refused))
     return _back(request, pk)
 
@@ -115,12 +111,12 @@ def link_customers(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, _("Someone else already decided this. Check again."))
         return _back(request, pk)
     try:
-        edits.link_customers(
+        address_edits.link_customers(
             contact=contact,
             customers=[identities.customer_key(value) for value in chosen],
             by=access.agent_of(request),
         )
-    except edits.IdentityRefused as refused:
+    except address_edits.IdentityRefused as refused:
         messages.error(request, str(refused))
     return _back(request, pk)
 
@@ -131,8 +127,10 @@ def accept_suggestion(request: HttpRequest, pk: int) -> HttpResponse:
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
         try:
-            edits.accept_suggestion(contact=contact, found=found, by=access.agent_of(request))
-        except edits.IdentityRefused as refused:
+            address_edits.accept_suggestion(
+                contact=contact, found=found, by=access.agent_of(request)
+            )
+        except address_edits.IdentityRefused as refused:
             messages.error(request, str(refused))
     return _back(request, pk)
 
@@ -142,7 +140,7 @@ def set_suggestion_aside(request: HttpRequest, pk: int) -> HttpResponse:
     """“Not this person”: remember it. Agents can undo it under “Removed from this contact”."""
     contact = access.get_contact(request.user, pk)
     if found := _suggestion(request, contact):
-        made = edits.set_aside(
+        made = address_edits.set_aside(
             contact=contact,
             kind=found.kind,
             value=found.value,

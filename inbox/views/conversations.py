@@ -28,10 +28,7 @@ from inbox.conversations import (
 )
 from inbox.conversations.forms import MessageForm
 from inbox.models import Contact, Conversation, DraftMode, IdentityKind, Team
-from inbox.panel import (
-    rendering,
-    two_part_pages,
-)
+from inbox.panel import rendering, streamed_pages
 from inbox.panel.contexts import BesideConversation
 from inbox.visibility import able_to_see, scope_of
 from orders.panels.filters import number
@@ -267,10 +264,10 @@ def whole_page(
     request: HttpRequest, found: Conversation, context: Context, *, status: int = 200
 ) -> HttpResponseBase:
     """Render the conversation with the list, and stream the order sidebar after it."""
-    context |= {"list": _list(request), "late": two_part_pages.MARK, **_base_context(request)}
+    context |= {"list": _list(request), "late": streamed_pages.MARK, **_base_context(request)}
     page = render_to_string("inbox/conversation.html", context, request)
     place = BesideConversation(found, scope_of(request.user))
-    answer = two_part_pages.in_two_parts(request, page, lambda: rendering.html(request, place))
+    answer = streamed_pages.in_two_parts(request, page, lambda: rendering.html(request, place))
     answer.status_code = status
     return answer
 

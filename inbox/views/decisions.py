@@ -17,7 +17,8 @@ from django.views.decorators.http import require_GET, require_POST
 from inbox import access, fragment_requests
 from inbox.accounts.login import passkeys, reauthentication
 from inbox.contacts import customer_views
-from inbox.decisions import approvals, due, signed_approvals, uncertain
+from inbox.decisions import approvals, signed_approvals, uncertain
+from inbox.decisions import refunds_due as due
 from inbox.visibility import scope_of
 from orders import services
 from orders.actions import status_texts

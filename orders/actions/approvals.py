@@ -39,8 +39,8 @@ from orders.actions.worker_steps import (
     ending,
     record_failure,
 )
-from orders.audit import signatures
-from orders.audit.signatures import SignatureRefused, Signed
+from orders.audit import approval_signatures
+from orders.audit.approval_signatures import SignatureRefused, Signed
 from orders.errors import ActionRefused, Refusal, ShopUnreachable, StalePreview
 from orders.lock_waits import refused_when_busy
 from orders.models import (
@@ -141,9 +141,9 @@ def needs_signature(action: OrderAction, by: User) -> bool:
 
 def signing_request(action: OrderAction, by: User, *, now: datetime) -> tuple[str, str, bytes]:
     """Return what a request for a signature consists of: nonce, time, and the challenge to sign."""
-    nonce, at = signatures.new_nonce(), now.isoformat()
-    text = signatures.document(action, by, nonce=nonce, at=at)
-    return nonce, at, signatures.challenge_of(text)
+    nonce, at = approval_signatures.new_nonce(), now.isoformat()
+    text = approval_signatures.document(action, by, nonce=nonce, at=at)
+    return nonce, at, approval_signatures.challenge_of(text)
 
 
 def _checked_signature(
@@ -166,11 +166,11 @@ def _checked_signature(
                 _("Use “Approve with passkey” on the Decisions page."),
             )
         )
-    if not 0 <= signatures.age_s(signed.at, now=now) <= _SIGNED_WITHIN.total_seconds():
+    if not 0 <= approval_signatures.age_s(signed.at, now=now) <= _SIGNED_WITHIN.total_seconds():
         raise ActionRefused(Refusal("signature_late", _("That took too long."), _("Try again.")))
     try:
-        text = signatures.document(action, by, nonce=signed.nonce, at=signed.at)
-        return signatures.check(signed, text)
+        text = approval_signatures.document(action, by, nonce=signed.nonce, at=signed.at)
+        return approval_signatures.check(signed, text)
     except SignatureRefused as error:
         logger.warning("approval of action %s: signature refused: %s", action.pk, error)
         raise ActionRefused(

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from core.request_origin import current_origin
+from core.change_origin import current_origin
 from orders.models import AuditEntry, AuditKind
 from orders.money import Money
 

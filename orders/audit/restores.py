@@ -13,7 +13,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from orders.audit import chain, heads, links
+from orders.audit import chain, heads, link_lookup
 from orders.audit.entries import record
 from orders.models import AuditEntry, AuditKind, AuditSeal
 
@@ -29,7 +29,7 @@ def record_restore(*, reason: str, given: Sequence[str] = (), by: User | None = 
     noted heads can't be read.
     """
     known = list(dict.fromkeys([*heads.noted(), *given]))
-    accounted_for = links.present(known) | _recorded_already()
+    accounted_for = link_lookup.present(known) | _recorded_already()
     lost = [head for head in known if head not in accounted_for]
     if not lost:
         raise NothingLost

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from orders.audit import chain, heads, links, restores, sealing, signatures
+from orders.audit import approval_signatures, chain, heads, link_lookup, restores, sealing
 from orders.models import AuditEntry, AuditKind, AuditSeal
 
 # The sealing job has run several times by then.
@@ -74,7 +74,7 @@ class _Walk:
     wanted: dict[str, str] = field(default_factory=dict)
     # Heads that a restored backup took away, each with the restore's date and reason.
     lost: dict[str, str] = field(default_factory=dict)
-    seen: signatures.Seen = field(default_factory=signatures.Seen)
+    seen: approval_signatures.Seen = field(default_factory=approval_signatures.Seen)
     signed: int = 0
     problems: list[str] = field(default_factory=list)
     unnamed: int = 0
@@ -161,7 +161,7 @@ def _require_noted_heads(walk: _Walk) -> None:
 
 
 def _begin_behind(walk: _Walk, since: str) -> None:
-    link = links.find(since)
+    link = link_lookup.find(since)
     if link is None:
         walk.found(f"The chain has no link {since} to go on from.")
         return
@@ -169,7 +169,7 @@ def _begin_behind(walk: _Walk, since: str) -> None:
     walk.was_keyed = link.version == chain.KEYED
     walk.wanted.pop(since, None)
     # What was met in the earlier run isn't met again: look it up.
-    for met in links.present(walk.wanted, before=link.seq):
+    for met in link_lookup.present(walk.wanted, before=link.seq):
         del walk.wanted[met]
     for part in _slices(0, until=link.seq):
         numbers = {link.entry_id: link.seq for link in part}
@@ -236,7 +236,7 @@ def _take_in(walk: _Walk, entry: chain.Entry) -> None:
     """Judge a signed approval, and remember what later entries are judged by."""
     if entry["kind"] == AuditKind.APPROVAL and "signature" in entry["detail"]:
         walk.signed += 1
-        if problem := signatures.problem_of(entry, walk.seen):
+        if problem := approval_signatures.problem_of(entry, walk.seen):
             walk.found(f"The signature of approval {entry['id']} is not valid. {problem}")
     _remember(walk, entry)
 
@@ -250,7 +250,7 @@ def _remember(walk: _Walk, entry: chain.Entry) -> None:
         owner = (detail.get("user"), detail.get("public_key"))
         walk.seen.passkeys[detail.get("credential_id")] = owner
     elif entry["kind"] == AuditKind.APPROVAL and "signature" in detail:
-        signatures.remember(entry, walk.seen)
+        approval_signatures.remember(entry, walk.seen)
 
 
 def _remember_restore(walk: _Walk, entry: chain.Entry) -> None:

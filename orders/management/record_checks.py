@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from core.operations.findings import Finding, ok, problem, warning
-from orders.audit import heads, links
+from orders.audit import heads, link_lookup
 from orders.management import restore_mark
 from orders.models import (
     ActionState,
@@ -55,7 +55,7 @@ def _heads() -> Finding:
             f"AUDIT_HEADS_FILE ({path}) can't be read: {error.strerror}.",
             "Run this as the servers' user.",
         )
-    if noted and not links.present(noted[-1:]):
+    if noted and not link_lookup.present(noted[-1:]):
         return problem(
             "Audit log",
             "Its end is missing: it lacks the newest hash in AUDIT_HEADS_FILE.",

@@ -18,8 +18,8 @@ from orders.panels.action_notices import (
     NEEDS_A_PERSON,
     action_notice,
 )
+from orders.panels.card_rows import event_row, line_rows, parcel_rows, tracking_text
 from orders.panels.returns import return_rows
-from orders.panels.rows import event_row, line_rows, parcel_rows, tracking_text
 from orders.panels.totals import money_rows
 from orders.panels.types import (
     Button,

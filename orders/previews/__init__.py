@@ -34,7 +34,7 @@ from orders.previews.proposals import (
     encode_proposal,
     reason_words,
 )
-from orders.previews.returns import (
+from orders.previews.return_refunds import (
     return_for,
     return_rows,
     through,

@@ -40,7 +40,7 @@ from orders.previews.refund_targets import (
     spread,
 )
 from orders.previews.restocking import restocks
-from orders.previews.returns import (
+from orders.previews.return_refunds import (
     return_for,
     through,
 )

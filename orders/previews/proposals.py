@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from orders.models import ActionKind, RefundMethod, Returned
 from orders.money import Money
 from orders.previews.restocking import Restock
-from orders.previews.returns import ThroughReturn
+from orders.previews.return_refunds import ThroughReturn
 from orders.shopify_port import CANCEL_REASON_LABELS
 from orders.snapshot import LineQuantity
 from orders.statuses.payment_labels import readable

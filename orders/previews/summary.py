@@ -16,7 +16,7 @@ from orders.money import Money
 from orders.previews.eligibility import ruling_for
 from orders.previews.proposals import DISCREPANCY_REASONS, Proposal
 from orders.previews.restocking import sentences
-from orders.previews.returns import (
+from orders.previews.return_refunds import (
     return_rows,
     untouched_rows,
 )

@@ -16,7 +16,7 @@ from core.json_types import JsonObject
 from orders.models import ActionKind, OrderAction, RefundMethod
 from orders.money import Money
 from orders.previews import Proposal, decode_proposal
-from orders.previews.returns import (
+from orders.previews.return_refunds import (
     ReturnUnits,
     ThroughReturn,
 )

@@ -36,7 +36,7 @@ MODULES: Final = (
     "inbox/access.py",
     "inbox/contacts/matching.py",
     "inbox/contacts/identities.py",
-    "inbox/contacts/senders.py",
+    "inbox/contacts/proven_addresses.py",
     "inbox/outbox",
 )
 

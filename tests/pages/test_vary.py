@@ -132,8 +132,8 @@ ELSEWHERE: Final = {
     ("inbox/panel/decorators.py", "Authorization"),
     ("inbox/views/frames.py", "Authorization"),
     ("inbox/api/orders/actions.py", "Idempotency-Key"),
-    ("core/request_origin.py", "X-Request-ID"),
-    ("core/request_origin.py", "X-Forwarded-For"),
+    ("core/change_origin.py", "X-Request-ID"),
+    ("core/change_origin.py", "X-Forwarded-For"),
     ("core/observability/metrics.py", "*"),
     # Those of its own requests to the provider.
     ("inbox/accounts/login/single_sign_on.py", "*"),

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.models import Contact, IdentityKind
 from orders.models import Customer, RedactedKind, Store
 from orders.privacy import (
@@ -79,8 +79,8 @@ def test_redacting_a_wrong_suggestion_keeps_the_contact(
     shop: Shop, jane: Customer, sara: User
 ) -> None:
     tom = Contact.objects.create(name="Tom")
-    edits.add_address(contact=tom, text="tom@example.com", by=sara)
-    edits.set_aside(
+    address_edits.add_address(contact=tom, text="tom@example.com", by=sara)
+    address_edits.set_aside(
         contact=tom, kind=IdentityKind.EMAIL, value=jane.email, evidence="order #1", by=sara
     )
     scope = resolve(Scope(store_id=jane.store_id, customer_gids=(jane.gid,)))

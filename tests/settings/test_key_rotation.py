@@ -156,7 +156,7 @@ def test_nothing_encrypts_past_the_columns_that_the_command_knows() -> None:
         # In a session, where what no key opens any more is left out.
         "inbox/panel/recent_searches.py",
         # Checks signatures with public keys, and encrypts nothing.
-        "orders/audit/signatures.py",
+        "orders/audit/approval_signatures.py",
     }
 
 

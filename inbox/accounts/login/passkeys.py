@@ -5,7 +5,7 @@ from __future__ import annotations
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import User
 
-from orders.audit import signatures
+from orders.audit import approval_signatures
 
 
 def exist_for(user: User) -> bool:
@@ -26,4 +26,6 @@ def public_parts(row: Authenticator) -> tuple[str, str] | None:
     if row.type != Authenticator.Type.WEBAUTHN:
         return None
     data = row.wrap().authenticator_data.credential_data
-    return signatures.encode(data.credential_id), signatures.public_key_text(data.public_key)
+    return approval_signatures.encode(data.credential_id), approval_signatures.public_key_text(
+        data.public_key
+    )

@@ -29,7 +29,7 @@ from django.db.models import F, Max, Sum
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.crypto import salted_hmac
 
-from core.request_origin import client_ip
+from core.change_origin import client_ip
 from inbox.accounts.login import names
 from inbox.accounts.models import FailedLogIn
 from orders import audit

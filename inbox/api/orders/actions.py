@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from inbox import access
 from inbox.api import authentication
-from inbox.api.answers import ActionOut
+from inbox.api.answer_schema import ActionOut
 from inbox.api.endpoint import Endpoint
 from inbox.api.fields import (
     StrictSerializer,

@@ -1,4 +1,4 @@
-"""Orders, summaries and actions as JSON; the schema of each is in inbox.api.answers."""
+"""Orders, summaries and actions as JSON; the schema of each is in inbox.api.answer_schema."""
 
 from __future__ import annotations
 

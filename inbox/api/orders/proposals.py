@@ -17,7 +17,7 @@ from rest_framework.response import Response
 
 from inbox import access
 from inbox.api import authentication
-from inbox.api.answers import FoundOut, OrderOut, SummaryOut
+from inbox.api.answer_schema import FoundOut, OrderOut, SummaryOut
 from inbox.api.endpoint import Endpoint
 from inbox.api.fields import (
     FlagField,

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from inbox.api.answers import ActionOut, MoneyOut
+from inbox.api.answer_schema import ActionOut, MoneyOut
 from orders.models import EventKind, EventSource
 from orders.models.policies import CancelRule
 

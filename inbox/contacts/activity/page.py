@@ -17,8 +17,8 @@ from inbox.contacts.activity.sources import LABELS, Position, Show, Sources
 from inbox.models import CampaignMessage, Contact, DeliveryState, Message, MessageKind
 from inbox.models.conversations import conversation_id, preview_of
 from inbox.visibility import Scope
-from orders.actions import approval_steps, status_texts
-from orders.actions.approval_steps import Step
+from orders.actions import approval_history, status_texts
+from orders.actions.approval_history import Step
 from orders.models import AuditEntry, EventSource, Order, OrderAction, OrderEvent
 from orders.money import Money
 from orders.panels.event_texts import text_of
@@ -122,7 +122,7 @@ class _Rows:
         # Order names are unique within a store only.
         self._with_store = self.scope.active_stores().count() > 1
         entries = [row for row in found if isinstance(row, AuditEntry)]
-        self._steps = approval_steps.steps_from(entries)
+        self._steps = approval_history.steps_from(entries)
         self._seen = _seen_conversations(self._origins(found), self.scope)
         return tuple(row for each in found if (row := self._row(each)))
 

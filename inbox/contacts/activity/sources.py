@@ -22,7 +22,7 @@ from inbox.contacts import identities
 from inbox.contacts.identities import OrderKeys
 from inbox.models import CampaignMessage, Contact, Message, MessageKind, Participant, SendState
 from inbox.visibility import Scope
-from orders.actions import approval_steps
+from orders.actions import approval_history
 from orders.models import Checkout, EventKind, OrderEvent
 from orders.panels.filters import moment, number
 
@@ -195,7 +195,7 @@ class Sources:
         yield rows.defer("order__document", "action__steps"), "occurred_at"
 
     def _steps(self) -> Iterable[tuple[QuerySet[Any], str]]:
-        yield approval_steps.entries_of(self._orders), "at"
+        yield approval_history.entries_of(self._orders), "at"
 
     def _campaigns(self) -> Iterable[tuple[QuerySet[Any], str]]:
         for theirs in self._campaign_causes():

@@ -11,11 +11,8 @@ __all__ = ["app"]
 
 @signals.worker_init.connect
 def _without_limits(**_: object) -> None:
-    from inbox.outbox import (
-        claiming,
-        lanes,
-    )
+    from inbox.outbox import claiming, delivery_lanes
 
-    patch.object(lanes, "FAILURES", 10**9).start()
-    lanes.LANES.update(dict.fromkeys(lanes.Way, 10**6))
+    patch.object(delivery_lanes, "FAILURES", 10**9).start()
+    delivery_lanes.LANES.update(dict.fromkeys(delivery_lanes.Way, 10**6))
     patch.object(claiming, "LANES_PER_CHANNEL", 10**6).start()

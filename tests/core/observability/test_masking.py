@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client, RequestFactory
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
+from core.change_origin import origin
 from core.observability import metrics, sentry
 from core.observability.masked_error_reports import (
     MaskingReporter,
@@ -27,7 +28,6 @@ from core.observability.masking import (
     mask,
     masked_event,
 )
-from core.request_origin import origin
 from orders.models import Store
 from settings import base
 from shopify_sync.models import ShopConnection

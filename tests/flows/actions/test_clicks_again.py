@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox import access
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.conversations import services
 from inbox.models import Conversation, HelpDeskFrame
 from orders.models import Order, OrderAction
@@ -55,7 +55,7 @@ def the_address_is_taken_away(
     talk: Conversation, _order: Order, _patch: pytest.MonkeyPatch
 ) -> None:
     for identity in talk.contact.identities.active().filter(kind="email"):
-        edits.remove_identity(identity=identity, by=User.objects.get(username="alice"))
+        address_edits.remove_identity(identity=identity, by=User.objects.get(username="alice"))
 
 
 def the_order_is_gone(_talk: Conversation, order: Order, _patch: pytest.MonkeyPatch) -> None:

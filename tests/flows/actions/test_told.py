@@ -46,7 +46,7 @@ from inbox.texts.refunds import (
 )
 from orders.models import ActionState, Customer, Order, OrderAction, OrderEvent, RefundMethod
 from orders.models import Store as OurStore
-from orders.panels import rows
+from orders.panels import card_rows
 from orders.previews import decode_proposal
 from practice_store.changes import staff_actions as shop_actions
 from practice_store.state import Tracking
@@ -352,7 +352,7 @@ def test_only_live_parcels_have_numbers(
             assert not answer["data"]["fulfillmentCancel"]["userErrors"]
     order = seen()
     assert [f.status for f in order.snapshot.fulfillments] == ["CANCELLED", "SUCCESS"]
-    assert rows.tracking_text(order.snapshot) == "DHL NEW"
+    assert card_rows.tracking_text(order.snapshot) == "DHL NEW"
     Campaign.objects.create(
         name="Shipped",
         event_kind="fulfilled",

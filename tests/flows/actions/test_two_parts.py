@@ -11,10 +11,7 @@ from django.conf import settings
 from django.test import Client
 
 from inbox.models import Conversation
-from inbox.panel import (
-    rendering,
-    two_part_pages,
-)
+from inbox.panel import rendering, streamed_pages
 from tests.support.browser.listening import cookie_of
 from tests.support.shop.doors import native_door
 
@@ -69,7 +66,7 @@ def test_the_thread_is_there_while_the_panel_is_held_up(
             rest = read(line)
         assert b"<b>the panel</b>" in rest
         assert b"</html>" in rest
-        assert two_part_pages.MARK.encode() not in first + rest
+        assert streamed_pages.MARK.encode() not in first + rest
 
 
 def test_another_server_sends_it_whole(

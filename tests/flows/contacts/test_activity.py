@@ -30,7 +30,7 @@ from inbox.models import (
 )
 from orders.models import AuditKind, EventKind, EventSource, Order, OrderEvent, Store
 from orders.models.audit import AuditEntry
-from orders.panels.rows import event_row
+from orders.panels.card_rows import event_row
 from tests.pages.test_queries import a_person, an_action, an_order
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.conversations import services
 from inbox.models import Channel, Contact, Conversation, Identity, IdentityKind
 from orders.models import ActionState, AuditEntry, AuditKind, Customer, Order, OrderAction, Policy
@@ -167,7 +167,7 @@ def test_what_was_proven_when_requested_is_checked_again_before_sending(
     token = review(as_alice, conversation, order, "refund", reason="other", amount="5.00")
     assert confirm(as_alice, conversation, order, token) == 200
     for identity in Identity.objects.exclude(kind=IdentityKind.CHANNEL_USER):
-        edits.remove_identity(identity=identity, by=alice)
+        address_edits.remove_identity(identity=identity, by=alice)
     action = perform(OrderAction.objects.get())
     assert action.state == ActionState.REJECTED
     assert "no longer confirmed" in action.message
@@ -283,7 +283,7 @@ def test_what_a_supervisor_took_back_an_agent_does_not_give_again(
     as_sara = logged_in(sara)
     accept(as_sara, stranger, order)
     link = Identity.objects.get(kind=IdentityKind.SHOPIFY_CUSTOMER)
-    edits.remove_identity(identity=link, by=sara)
+    address_edits.remove_identity(identity=link, by=sara)
     at = f"/inbox/contacts/{stranger.contact_id}/identities/{link.pk}/restore/"
     assert "Only a supervisor" in text_of(as_alice.post(at, follow=True))
     link.refresh_from_db()

@@ -15,10 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from inbox import access
-from inbox.contacts import (
-    edits,
-    identities,
-)
+from inbox.contacts import address_edits, identities
 from inbox.contacts.matching import Matching
 from inbox.decisions.approvals import digest_of
 from inbox.models import Contact, Conversation, Identity, IdentityKind
@@ -342,7 +339,7 @@ def test_a_phone_number_of_another_contact_is_a_doubt(
     assert api(alice, order).status_code == 200
     tom = Contact.objects.create(name="Tom")
     Customer.objects.update(phone="+4915112345678")
-    edits.add_address(contact=tom, text="+4915112345678", by=sara)
+    address_edits.add_address(contact=tom, text="+4915112345678", by=sara)
     text = page(as_alice, conversation)
     assert QUESTION in text
     assert "also belongs to another contact" in text
@@ -356,7 +353,9 @@ def test_a_customer_that_another_contact_is_linked_to_cannot_be_taken(
 ) -> None:
     tom = Contact.objects.create(name="Tom")
     mine, _other = two
-    edits.link_customers(contact=tom, customers=[(mine.store_id, mine.customer_gid)], by=bob)
+    address_edits.link_customers(
+        contact=tom, customers=[(mine.store_id, mine.customer_gid)], by=bob
+    )
     assert "Linked to another contact" in page(as_alice, conversation)
     answer(as_alice, conversation, mine)
     assert Identity.objects.get(kind=IdentityKind.SHOPIFY_CUSTOMER).contact == tom
@@ -392,7 +391,9 @@ def test_an_order_of_anothers_customer_moves_no_money_though_the_customer_was_ne
     Customer.objects.all().delete()
     assert api(alice, mine).status_code == 200
     other = Contact.objects.create(name="Janine")
-    edits.link_customers(contact=other, customers=[(mine.store_id, mine.customer_gid)], by=alice)
+    address_edits.link_customers(
+        contact=other, customers=[(mine.store_id, mine.customer_gid)], by=alice
+    )
     refused = api(alice, mine)
     assert refused.status_code == 403
     assert refused.json()["reason_code"] == "ambiguous_customer"
@@ -453,7 +454,7 @@ def test_a_linked_contact_costs_the_panel_one_query_more_and_nothing_is_read_twi
         return [query["sql"] for query in captured.captured_queries]
 
     by_address = queries()
-    edits.link_customers(contact=conversation.contact, customers=[pair], by=alice)
+    address_edits.link_customers(contact=conversation.contact, customers=[pair], by=alice)
     linked = queries()
     # The linked customer's state is queried once.
     assert len(linked) == len(by_address) + 1

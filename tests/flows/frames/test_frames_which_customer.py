@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.contacts.matching import Matching
 from inbox.models import Conversation, HelpDeskFrame, Identity, IdentityKind
 from inbox.panel.contexts import InFrame
@@ -123,7 +123,7 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
 ) -> None:
     """The control asks the place that the door looked at, which remembers the answer."""
     own, request = two[0], services.request_action
-    [link] = edits.link_customers(
+    [link] = address_edits.link_customers(
         contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice
     )
     HelpDeskFrame.objects.update(confirm_up_to=50)
@@ -131,7 +131,7 @@ def test_an_answer_that_is_taken_back_before_the_orders_lock_moves_no_money(
     token = token_in(dialog(desk, own))
 
     def change_first(**words: Any) -> OrderAction:
-        edits.remove_identity(identity=link, by=alice)
+        address_edits.remove_identity(identity=link, by=alice)
         return request(**words)
 
     monkeypatch.setattr(services, "request_action", change_first)
@@ -155,7 +155,7 @@ def test_a_phone_number_alone_does_not_link_a_customer_with_another_address(
 ) -> None:
     """The second case is the control: a customer who gave no address may be the number's owner."""
     own = two[0]
-    edits.link_customers(
+    address_edits.link_customers(
         contact=conversation.contact, customers=[(own.store_id, own.customer_gid)], by=alice
     )
     phone = {"kind": IdentityKind.PHONE, "value": "+4915112345678"}

@@ -21,7 +21,7 @@ from orders.actions import worker_steps
 from orders.errors import ActionRefused
 from orders.models import ActionState, Order, OrderAction, Store
 from orders.models.actions import OrderActionQuerySet
-from orders.previews.returns import return_for
+from orders.previews.return_refunds import return_for
 from orders.snapshot import ExchangeItem, LineQuantity
 from practice_store.changes import processing
 from practice_store.changes import staff_actions as shop_actions

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.test import Client
 
 import manage
-from core import request_origin
+from core import change_origin
 from inbox.models import Channel
 from orders.models import AuditEntry, AuditKind
 
@@ -58,7 +58,7 @@ def test_a_password_changed_at_a_terminal_names_who_sits_there(
 ) -> None:
     monkeypatch.setenv("SUDO_USER", "ops")
     alice.set_password("a new one")
-    with request_origin.terminal():
+    with change_origin.terminal():
         alice.save()
     entry = newest()
     assert (entry.actor, entry.detail["password_changed"]) == ("terminal: ops", True)
@@ -102,5 +102,5 @@ def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> 
         raise KeyError
 
     monkeypatch.setattr("getpass.getuser", unnamed)
-    with request_origin.terminal():
-        assert request_origin.current_origin().terminal.startswith("uid ")
+    with change_origin.terminal():
+        assert change_origin.current_origin().terminal.startswith("uid ")

@@ -8,10 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from inbox.contacts import (
-    edits,
-    identities,
-)
+from inbox.contacts import address_edits, identities
 from inbox.models import Contact, Conversation, Identity
 from orders.models import Order, Store
 from tests.support.shop.in_process import Shop, fetch_dirty
@@ -50,12 +47,12 @@ def test_an_address_belongs_to_one_contact(
 ) -> None:
     other = Contact.objects.create(name="Other")
     identity = Identity.objects.get(value="jane@example.com")
-    with pytest.raises(edits.IdentityRefused, match="another contact"):
-        edits.add_address(contact=other, text="Jane@Example.com", by=sara)
-    edits.remove_identity(identity=identity, by=sara)
-    edits.add_address(contact=other, text="Jane@Example.com", by=sara)
-    with pytest.raises(edits.IdentityRefused, match="Remove it from that contact first"):
-        edits.restore_identity(identity=identity, by=sara)
+    with pytest.raises(address_edits.IdentityRefused, match="another contact"):
+        address_edits.add_address(contact=other, text="Jane@Example.com", by=sara)
+    address_edits.remove_identity(identity=identity, by=sara)
+    address_edits.add_address(contact=other, text="Jane@Example.com", by=sara)
+    with pytest.raises(address_edits.IdentityRefused, match="Remove it from that contact first"):
+        address_edits.restore_identity(identity=identity, by=sara)
     identity.refresh_from_db()
     assert identity.removed_by == sara
 

@@ -7,10 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from inbox.contacts import (
-    edits,
-    identities,
-)
+from inbox.contacts import address_edits, identities
 from inbox.models import Conversation, Identity, IdentityKind
 from orders.models import Order, OrderAction
 from tests.conftest import logged_in
@@ -35,7 +32,7 @@ def test_an_address_that_was_taken_away_owns_nothing(
     assert identities.contacts_of(order) == [conversation.contact_id]
     if is_removed:
         for identity in Identity.objects.exclude(kind=IdentityKind.CHANNEL_USER):
-            edits.remove_identity(identity=identity, by=alice)
+            address_edits.remove_identity(identity=identity, by=alice)
     answer = api.post(
         f"/api/v1/orders/{order.pk}/actions/",
         {"token": preview["token"]},
@@ -53,7 +50,7 @@ def test_of_two_contacts_only_the_one_that_kept_the_address(
     shop.place()
     order = seen()
     (identity,) = Identity.objects.filter(kind=IdentityKind.EMAIL)
-    edits.remove_identity(identity=identity, by=alice)
+    address_edits.remove_identity(identity=identity, by=alice)
     other = Identity.objects.create(
         contact=type(identity.contact).objects.create(name="Another Jane"),
         kind=IdentityKind.EMAIL,

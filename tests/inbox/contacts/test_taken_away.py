@@ -8,12 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from inbox import access
-from inbox.contacts import (
-    edits,
-    identities,
-    matching,
-    senders,
-)
+from inbox.contacts import address_edits, identities, matching, proven_addresses
 from inbox.contacts.suggested_addresses import Suggestion
 from inbox.models import Channel, Claim, Contact, Conversation, Identity, IdentityKind, Participant
 from inbox.panel.contexts import BesideConversation
@@ -57,7 +52,7 @@ def order_of(store: Store, *, email: str = "", phone: str = "", gid: str = "") -
 
 def take(contact: Contact, value: str, by: User) -> Identity:
     found = contact.identities.active().get(value=value)
-    edits.remove_identity(identity=found, by=by)
+    address_edits.remove_identity(identity=found, by=by)
     found.refresh_from_db()
     return found
 
@@ -90,7 +85,7 @@ def test_the_next_message_does_not_bring_it_back(
     )
     assert access.money_refusal_for_order(alice, order) is not None
     # By a person it does.
-    edits.restore_identity(identity=gone, by=alice)
+    address_edits.restore_identity(identity=gone, by=alice)
     again(channel)
     assert access.money_refusal_for_order(alice, order) is None
 
@@ -101,8 +96,12 @@ def test_a_removed_address_does_not_return_as_an_unproven_claim(
     push(channel, JANE)
     jane = contact_of("c-9")
     take(jane, "jane@example.com", alice)
-    senders.learn(
-        jane, senders.Addresses(claimed=(senders.Address("email", "jane@example.com"),)), source="x"
+    proven_addresses.learn(
+        jane,
+        proven_addresses.Addresses(
+            claimed=(proven_addresses.Address("email", "jane@example.com"),)
+        ),
+        source="x",
     )
     assert not Claim.objects.exists()
 
@@ -155,7 +154,7 @@ def test_what_was_set_aside_stays_aside_when_it_is_proven(
 ) -> None:
     push(widget, {"external_id": "v-1", "name": "Visitor"})
     visitor = contact_of("c-9")
-    edits.set_aside(
+    address_edits.set_aside(
         contact=visitor,
         kind=IdentityKind.EMAIL,
         value="jane@example.com",
@@ -201,7 +200,7 @@ def test_a_person_who_was_set_aside_is_not_suggested_by_another_name(
     kind, value = IdentityKind.EMAIL, "jane@example.com"
     if what == "customer":
         kind, value = IdentityKind.SHOPIFY_CUSTOMER, f"{here.pk}:{GID}"
-    edits.set_aside(contact=contact, kind=kind, value=value, evidence="", by=alice)
+    address_edits.set_aside(contact=contact, kind=kind, value=value, evidence="", by=alice)
     again(widget)
     left = suggested("c-9", alice)
     if what == "email":
@@ -215,7 +214,7 @@ def test_a_merge_does_not_bring_a_customer_back(channel: Channel, here: Store, a
     jane = contact_of("c-9")
     old, new = f"{GID}1", f"{GID}2"
     order = order_of(here, gid=new)
-    edits.link_customers(contact=jane, customers=[(here.pk, old), (here.pk, new)], by=alice)
+    address_edits.link_customers(contact=jane, customers=[(here.pk, old), (here.pk, new)], by=alice)
     take(jane, f"{here.pk}:{new}", alice)
     from django.utils import timezone
 
@@ -226,7 +225,7 @@ def test_a_merge_does_not_bring_a_customer_back(channel: Channel, here: Store, a
     # Negative control: of another contact, the merge leads there.
     tom = Contact.objects.create(name="Tom")
     take(jane, f"{here.pk}:{old}", alice)
-    edits.link_customers(contact=tom, customers=[(here.pk, old)], by=alice)
+    address_edits.link_customers(contact=tom, customers=[(here.pk, old)], by=alice)
     assert order in identities.orders_of(tom)
 
 
@@ -240,14 +239,14 @@ def test_an_address_does_not_lead_to_a_customer_who_was_taken_away(
     if has_row:
         Customer.objects.create(store=here, gid=GID, email="jane@example.com", name="Janine")
     assert matching.matching_of(jane, order).refusal(order) is None
-    edits.link_customers(contact=jane, customers=[(here.pk, GID)], by=alice)
+    address_edits.link_customers(contact=jane, customers=[(here.pk, GID)], by=alice)
     link = take(jane, f"{here.pk}:{GID}", alice)
     refused = matching.matching_of(jane, order)
     refusal = refused.refusal(order)
     assert refusal is not None
     assert refusal.code == "ambiguous_customer"
     assert len(refused.questions) == int(has_row)
-    edits.restore_identity(identity=link, by=alice)
+    address_edits.restore_identity(identity=link, by=alice)
     assert matching.matching_of(jane, order).refusal(order) is None
 
 
@@ -274,14 +273,14 @@ def test_of_two_answers_to_one_suggestion_the_first_one_counts(
     contact = contact_of("c-9")
     found = suggested("c-9", sara)[0]
     words: dict[str, Any] = {"kind": found.kind, "value": found.value, "evidence": found.evidence}
-    aside = edits.set_aside(contact=contact, by=alice, **words)
+    aside = address_edits.set_aside(contact=contact, by=alice, **words)
     assert aside is not None
-    with pytest.raises(edits.IdentityRefused, match="was removed from this contact"):
-        edits.accept_suggestion(contact=contact, found=found, by=sara)
-    assert edits.set_aside(contact=contact, by=sara, **words) == aside
+    with pytest.raises(address_edits.IdentityRefused, match="was removed from this contact"):
+        address_edits.accept_suggestion(contact=contact, found=found, by=sara)
+    assert address_edits.set_aside(contact=contact, by=sara, **words) == aside
     # And the other way round.
-    edits.restore_identity(identity=aside, by=alice)
-    made = edits.accept_suggestion(contact=contact, found=found, by=sara)
-    assert edits.set_aside(contact=contact, by=alice, **words) is None
+    address_edits.restore_identity(identity=aside, by=alice)
+    made = address_edits.accept_suggestion(contact=contact, found=found, by=sara)
+    assert address_edits.set_aside(contact=contact, by=alice, **words) is None
     left = contact.identities.filter(kind=found.kind, value=found.value)
     assert [row.pk for row in left] == [made.pk]

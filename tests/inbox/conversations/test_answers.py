@@ -15,7 +15,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.conversations import customer_answers, services
 from inbox.models import Channel, ChannelKind, Contact, Conversation, Identity, Message, Team
 from inbox.tasks import sweep_outbox
@@ -114,7 +114,7 @@ def address_taken_away(began: Conversation) -> None:
     Identity.objects.create(
         contact=began.contact, kind="channel_user", value=f"{began.channel_id}:mail-7"
     )
-    edits.remove_identity(identity=identity, by=began.assignee)
+    address_edits.remove_identity(identity=identity, by=began.assignee)
 
 
 def begun_twice(began: Conversation) -> None:

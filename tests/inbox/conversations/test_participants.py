@@ -16,10 +16,7 @@ from django.db.migrations.state import ProjectState, StateApps
 from django.test import Client
 from django.utils import timezone
 
-from inbox.contacts import (
-    edits,
-    identities,
-)
+from inbox.contacts import address_edits, identities
 from inbox.conversations import participants
 from inbox.models import Channel, Contact, Conversation, Identity, Message, Participant
 from orders.models import AuditEntry, AuditKind, Store
@@ -404,7 +401,7 @@ def test_agents_are_told_where_to_give_an_address_back(
 ) -> None:
     push(channel, JANE)
     contact = contact_of("c-9")
-    edits.remove_identity(identity=contact.identities.get(kind="email"), by=alice)
+    address_edits.remove_identity(identity=contact.identities.get(kind="email"), by=alice)
     at = f"/inbox/contacts/{contact.pk}/identities/"
     said = as_alice.post(at, {"value": "jane@example.com"}, follow=True).content.decode()
     assert "Use “Removed from this contact” to restore it" in unescape(said)

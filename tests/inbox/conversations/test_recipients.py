@@ -16,7 +16,7 @@ from inbox.channels import (
     api,
     recipients,
 )
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.conversations import services
 from inbox.models import (
     Channel,
@@ -47,7 +47,7 @@ def post(db: None) -> Channel:
 def jane(post: Channel, sara: User) -> Conversation:
     """Jane has two addresses; the older one is the first we knew."""
     push(post, OLD, talk="before")
-    edits.add_address(contact=contact_of("before"), text="jane@new.example", by=sara)
+    address_edits.add_address(contact=contact_of("before"), text="jane@new.example", by=sara)
     push(post, NEW, talk="t")
     found = Conversation.objects.get(external_id="t")
     assert found.contact == contact_of("before")
@@ -114,7 +114,7 @@ def test_a_reply_goes_to_the_recipient_the_agent_chose(
 ) -> None:
     """With no obvious recipient the page asked; it also says where the reply would go otherwise."""
     contact = Contact.objects.create(name="Jane")
-    edits.add_address(contact=contact, text="jane@example.com", by=sara)
+    address_edits.add_address(contact=contact, text="jane@example.com", by=sara)
     talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
     colleague = talk.participants.create(
         contact=Contact.objects.create(name="Tom"), external_id="u-2", address="tom@example.com"
@@ -132,14 +132,16 @@ def test_a_reply_goes_nowhere_but_where_the_page_said(
     """A conversation from before senders were kept: its contact's address has since been removed."""
     contact = Contact.objects.create(name="Jane")
     for address in ("jane@old.example", "jane@new.example"):
-        edits.add_address(contact=contact, text=address, by=sara)
+        address_edits.add_address(contact=contact, text=address, by=sara)
     talk = Conversation.objects.create(channel=post, contact=contact, external_id="old")
     shown = page(as_alice, talk)
     assert "To jane@old.example" in shown
     name = "expected_recipient"
     assert f'name="{name}" value="jane@old.example"' in shown
     wish = {"text": "Your code is 123", name: "jane@old.example"}
-    edits.remove_identity(identity=contact.identities.get(value="jane@old.example"), by=sara)
+    address_edits.remove_identity(
+        identity=contact.identities.get(value="jane@old.example"), by=sara
+    )
     at = f"/inbox/conversations/{talk.pk}/reply/"
     answer = as_alice.post(at, wish, headers={"HX-Request": "true"})
     again = unescape(answer.content.decode())
@@ -195,7 +197,7 @@ def test_a_confirmation_goes_to_a_proven_address_of_the_contact(
     # Not if it was taken from her before it left.
     late = news(jane)
     identity = jane.contact.identities.get(value="jane@new.example")
-    edits.remove_identity(identity=identity, by=alice)
+    address_edits.remove_identity(identity=identity, by=alice)
     sweep_outbox()
     late.refresh_from_db()
     assert (late.delivery_state, len(mail.outbox)) == (DeliveryState.FAILED, 1)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from inbox import read_marks
-from inbox.contacts import edits
+from inbox.contacts import address_edits
 from inbox.conversations import (
     participants,
     services,
@@ -120,7 +120,7 @@ def test_changing_a_contact_holds_the_same_lock_as_receiving_a_message(
     monkeypatch.setattr(events, "announce", looks)
     contact, other = conversation.contact, Contact.objects.create(name="Other")
     if verb == "set_aside":
-        edits.set_aside(
+        address_edits.set_aside(
             contact=contact, kind=IdentityKind.EMAIL, value="x@example.com", evidence="", by=alice
         )
     else:

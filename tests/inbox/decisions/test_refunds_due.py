@@ -15,8 +15,8 @@ from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from inbox.decisions import due
-from inbox.decisions.due import Asked, Sort
+from inbox.decisions import refunds_due
+from inbox.decisions.refunds_due import Asked, Sort
 from orders.models import AuditEntry, AuditKind, Customer, Order, OrderRefund, Store
 from tests.conftest import logged_in
 from tests.support.orders import snapshots
@@ -67,13 +67,15 @@ def standing(**changes: Any) -> Order:
 
 
 def names(user: User, query: str = "") -> list[str]:
-    return [row.order.name for row in due.refunds_due(user, Asked.read(QueryDict(query))).rows]
+    return [
+        row.order.name for row in refunds_due.refunds_due(user, Asked.read(QueryDict(query))).rows
+    ]
 
 
-def all_pages(user: User, asked: Asked) -> list[due.Row]:
-    rows: list[due.Row] = []
+def all_pages(user: User, asked: Asked) -> list[refunds_due.Row]:
+    rows: list[refunds_due.Row] = []
     while True:
-        page = due.refunds_due(user, asked)
+        page = refunds_due.refunds_due(user, asked)
         rows += page.rows
         if not page.next_url:
             return rows
@@ -88,7 +90,7 @@ def test_the_pages_together_show_each_row_once_and_in_order(sara: User, sort: So
         failed_refund(order, "5.00", days=-n)
     rows = all_pages(sara, Asked(sort=sort))
     assert len(rows) == len({row.order.pk for row in rows}) == len(made) + 3
-    keys: list[Any] = [due._place(row.order, sort) for row in rows]
+    keys: list[Any] = [refunds_due._place(row.order, sort) for row in rows]
     assert keys == sorted(keys, reverse=sort == Sort.NEWEST)
 
 
@@ -98,8 +100,8 @@ def test_thousands_of_rows_cost_as_many_queries_as_a_few(sara: User) -> None:
     def asked(after: str = "") -> list[str]:
         user = User.objects.get(pk=sara.pk)
         with CaptureQueriesContext(connection) as found:
-            page = due.refunds_due(user, Asked(after=after))
-        assert len(page.rows) == due.PAGE
+            page = refunds_due.refunds_due(user, Asked(after=after))
+        assert len(page.rows) == refunds_due.PAGE
         assert page.count == 3000
         return [query["sql"] for query in found]
 
@@ -110,7 +112,9 @@ def test_thousands_of_rows_cost_as_many_queries_as_a_few(sara: User) -> None:
     assert len(first) == len(deep) <= 10, "\n".join(deep)
     for sql in deep:
         # Documents are read for the rows of a page alone, however many there are.
-        assert '"document"' not in sql.partition(" FROM ")[0] or f"LIMIT {due.PAGE + 1}" in sql
+        assert (
+            '"document"' not in sql.partition(" FROM ")[0] or f"LIMIT {refunds_due.PAGE + 1}" in sql
+        )
 
 
 def test_sums_are_per_currency_and_leave_test_orders_out(sara: User) -> None:
@@ -120,7 +124,7 @@ def test_sums_are_per_currency_and_leave_test_orders_out(sara: User) -> None:
         net_payment=lambda n: Decimal(10),
         is_test=lambda n: n == 3,
     )
-    found = due.refunds_due(sara, Asked())
+    found = refunds_due.refunds_due(sara, Asked())
     assert [sum.format("en") for sum in found.sums] == ["€20.00", "$10.00"]
     assert found.count == 4
 
@@ -128,14 +132,14 @@ def test_sums_are_per_currency_and_leave_test_orders_out(sara: User) -> None:
 def test_a_failed_refund_is_due_until_it_is_repeated(sara: User) -> None:
     order = standing()
     failed_refund(order, "15.00")
-    [row] = due.refunds_due(sara, Asked()).rows
+    [row] = refunds_due.refunds_due(sara, Asked()).rows
     assert (row.due.format("en"), row.why) == (
         "€15.00",
         "The refund failed at the payment provider",
     )
     # Refunded again in part, then in whole.
     failed_refund(order, "0", "6.00", days=1)
-    assert [r.due.format("en") for r in due.refunds_due(sara, Asked()).rows] == ["€9.00"]
+    assert [r.due.format("en") for r in refunds_due.refunds_due(sara, Asked()).rows] == ["€9.00"]
     failed_refund(order, "0", "9.00", days=2)
     assert names(sara) == []
 
@@ -144,7 +148,9 @@ def test_no_more_is_due_than_the_shop_still_holds(sara: User) -> None:
     order = standing()
     failed_refund(order, "15.00")
     Order.objects.filter(pk=order.pk).update(net_payment=4)
-    assert [row.due.format("en") for row in due.refunds_due(sara, Asked()).rows] == ["€4.00"]
+    assert [row.due.format("en") for row in refunds_due.refunds_due(sara, Asked()).rows] == [
+        "€4.00"
+    ]
 
 
 def test_a_canceled_order_with_a_failed_refund_is_listed_once(sara: User) -> None:
@@ -163,7 +169,7 @@ def test_money_that_is_kept_is_not_due(sara: User) -> None:
     assert names(sara, "kind=canceled") == ["#0"]
     Order.objects.filter(pk=order.pk).update(kept=order.net_payment)
     assert names(sara) == ["#0"]
-    assert due.refunds_due(sara, Asked()).count == 1
+    assert refunds_due.refunds_due(sara, Asked()).count == 1
 
 
 def test_filters(sara: User) -> None:

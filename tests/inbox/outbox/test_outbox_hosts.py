@@ -24,7 +24,7 @@ from inbox.models import (
     MessageKind,
     Route,
 )
-from inbox.outbox import lanes
+from inbox.outbox import delivery_lanes
 from tests.support.servers import hosts
 from tests.support.servers.hosts import Host
 
@@ -216,9 +216,9 @@ def test_after_three_hosts_in_a_row_without_an_answer_the_rest_do_not_try() -> N
                     delivery_state=DeliveryState.PENDING,
                 ).pk
             )
-        assert host.asked == lanes.FAILURES
+        assert host.asked == delivery_lanes.FAILURES
     tried = Message.objects.filter(attempts__gt=0)
-    assert tried.count() == lanes.FAILURES
+    assert tried.count() == delivery_lanes.FAILURES
 
 
 def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
@@ -228,9 +228,9 @@ def test_a_route_that_rested_is_tried_by_one_and_opens_when_it_answers(
     with Host(hosts.polite) as host:
         message = message_by(host.url)
         key = f"callback:{message.channel_id}"
-        for _ in range(lanes.FAILURES):
+        for _ in range(delivery_lanes.FAILURES):
             Route.objects.get_or_create(key=key)
-            lanes.did_not_answer(key, now=now)
+            delivery_lanes.did_not_answer(key, now=now)
         sent(message)
         assert (message.attempts, host.asked) == (0, 0)
         time_machine.move_to(Route.objects.get(key=key).rest_until)
@@ -282,8 +282,8 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
 
     monkeypatch.setitem(outbox.SENDERS, ChannelKind.API, refuse)
     message = message_by("https://chat.example/")
-    for _ in range(lanes.FAILURES + 1):
+    for _ in range(delivery_lanes.FAILURES + 1):
         Message.objects.update(next_attempt_at=None)
         sent(message)
-    assert message.attempts == lanes.FAILURES + 1
+    assert message.attempts == delivery_lanes.FAILURES + 1
     assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 0

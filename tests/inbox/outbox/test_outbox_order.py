@@ -24,11 +24,8 @@ from inbox.models import (
     Message,
     MessageKind,
 )
-from inbox.outbox import (
-    claiming,
-    lanes,
-)
-from inbox.outbox.lanes import Way
+from inbox.outbox import claiming, delivery_lanes
+from inbox.outbox.delivery_lanes import Way
 from inbox.tasks import sweep_outbox
 from tests.conftest import logged_in
 
@@ -140,7 +137,7 @@ def under_way(message: Message) -> Message:
 
 
 def test_no_channel_has_more_than_its_lanes(talking: Conversation, carrier: Carrier) -> None:
-    for number in range(lanes.LANES_PER_CHANNEL):
+    for number in range(delivery_lanes.LANES_PER_CHANNEL):
         under_way(pending(another(talking.channel, f"slow {number}"), "slow"))
     waiting = pending(another(talking.channel, "Jane"), "waits")
     outbox.deliver_message(waiting.pk)
@@ -160,7 +157,7 @@ def test_no_channel_has_more_than_its_lanes(talking: Conversation, carrier: Carr
 def test_all_callbacks_together_leave_the_mail_server_its_lanes(
     talking: Conversation, carrier: Carrier
 ) -> None:
-    for number in range(lanes.LANES[Way.CALLBACK]):
+    for number in range(delivery_lanes.LANES[Way.CALLBACK]):
         channel = Channel.objects.create(name=f"C{number}", callback_url="https://c.example/")
         under_way(pending(another(channel, "slow"), "slow"))
     waiting = pending(talking, "waits")
@@ -259,5 +256,5 @@ def test_a_sweep_sends_nothing_itself(
     monkeypatch.setattr("core.queue.enqueue", lambda task, pk: rung.append(pk))
     rows = [pending(another(talking.channel, f"n{number}"), "x") for number in range(20)]
     sweep_outbox()
-    assert rung == [row.pk for row in rows[: lanes.LANES_PER_CHANNEL]]
+    assert rung == [row.pk for row in rows[: delivery_lanes.LANES_PER_CHANNEL]]
     assert carrier.texts == []

@@ -13,7 +13,7 @@ from standardwebhooks import WebhookVerificationError
 
 from inbox import outbox, tasks
 from inbox.models import Route, WebhookDelivery, WebhookEndpoint, WebhookState
-from inbox.outbox.lanes import LANES, Way
+from inbox.outbox.delivery_lanes import LANES, Way
 from inbox.outgoing_webhooks import claiming, endpoints, ends, events, sending
 from orders.models import AuditEntry
 from tests.support.servers import hosts

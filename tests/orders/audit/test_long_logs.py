@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from core.database.sql import insert
 from orders import audit
-from orders.audit import links, restores, sealing, verification
+from orders.audit import link_lookup, restores, sealing, verification
 from orders.models import AuditEntry, AuditKind, AuditScan, AuditSeal
 from tests.support.database.copies import without_triggers
 
@@ -140,11 +140,11 @@ def test_looking_up_heads_takes_a_few_queries_however_many_there_are(
         restores.record_restore(reason="none")
     assert len(asked) < 10
     for head in (hashes[0], hashes[20], hashes[-1]):
-        link = links.find(head)
+        link = link_lookup.find(head)
         assert link is not None
         assert link.hash == head
-    assert links.find("f" * 64) is None
-    assert links.present([*hashes, "f" * 64], before=21) == set(hashes[:20])
+    assert link_lookup.find("f" * 64) is None
+    assert link_lookup.present([*hashes, "f" * 64], before=21) == set(hashes[:20])
 
 
 def test_problems_without_end_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from orders.actions.progress import (
     refund_of,
 )
 from orders.models import ActionKind, ActionState, OrderAction
-from orders.previews.returns import (
+from orders.previews.return_refunds import (
     ThroughReturn,
     through,
 )

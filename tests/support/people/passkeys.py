@@ -18,7 +18,7 @@ from fido2.webauthn import (
     CollectedClientData,
 )
 
-from orders.audit import signatures
+from orders.audit import approval_signatures
 
 _PRESENT = AuthenticatorData.FLAG.UP
 _VERIFIED = AuthenticatorData.FLAG.UV
@@ -37,7 +37,7 @@ class Passkey:
     @property
     def key(self) -> dict[str, str]:
         """The entry for Signed.keys."""
-        return {websafe_encode(self.id): signatures.public_key_text(self._public)}
+        return {websafe_encode(self.id): approval_signatures.public_key_text(self._public)}
 
     def registration(self) -> dict[str, Any]:
         """What the browser sends when the passkey is added; allauth keeps it."""

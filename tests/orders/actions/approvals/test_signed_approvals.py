@@ -15,7 +15,7 @@ from fido2.utils import websafe_encode
 
 from orders import audit, previews, services
 from orders.actions import approvals, requests
-from orders.audit.signatures import Signed
+from orders.audit.approval_signatures import Signed
 from orders.errors import ActionRefused
 from orders.models import (
     ActionState,
@@ -205,7 +205,7 @@ def _own_key(entry: AuditEntry) -> None:
     """A whole approval made with an intruder's own key, whose registration nobody saw."""
     thief = Passkey()
     kept = entry.detail["signature"]
-    challenge = audit.signatures.challenge_of(kept["document"])
+    challenge = audit.approval_signatures.challenge_of(kept["document"])
     response = thief.sign(challenge)["response"]
     ((credential_id, public_key),) = thief.key.items()
     kept |= {
