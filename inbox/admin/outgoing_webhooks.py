@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from inbox.channels import addresses
 from inbox.models import WebhookDelivery, WebhookEndpoint, WebhookState
 from inbox.models.outgoing_webhooks import SUBSCRIBABLE
-from inbox.outgoing_webhooks import endpoints, ends, events
+from inbox.outgoing_webhooks import endpoints, events, outcomes
 from inbox.outgoing_webhooks.claiming import ATTEMPTS
 from orders import audit
 from orders.admin.base import DeskAdmin, ReadOnlyAdmin, user_of
@@ -241,6 +241,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         """Send messages again that were delivered or given up."""
         ended = queryset.exclude(state=WebhookState.PENDING).order_by().values_list("pk", flat=True)
         with transaction.atomic():
-            sent = [pk for pk in ended if ends.send_again(pk)]
+            sent = [pk for pk in ended if outcomes.send_again(pk)]
             transaction.on_commit(partial(events.wake, sent), robust=True)
         self.message_user(request, f"{len(sent)} are sent again.", messages.SUCCESS)

@@ -18,9 +18,9 @@ from core.encryption import UndecryptableSecret
 from core.failpoints import failpoint
 from inbox.channels import addresses
 from inbox.models import WebhookDelivery
-from inbox.outgoing_webhooks import endpoints, ends
+from inbox.outgoing_webhooks import endpoints, outcomes
 from inbox.outgoing_webhooks.claiming import claim, ready
-from inbox.outgoing_webhooks.ends import Attempt, end_overdue, overdue, send_again
+from inbox.outgoing_webhooks.outcomes import Attempt, end_overdue, overdue, send_again
 
 __all__ = ["deliver", "end_overdue", "overdue", "ready", "send_again"]
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def deliver(delivery_id: int) -> bool:
         text = f"It failed here: {type(found).__name__}."
         attempt = Attempt(status=None, duration_ms=_since_ms(began), error=text, was_tried=False)
     failpoint("webhook sent")
-    ends.record(delivery, attempt)
+    outcomes.record(delivery, attempt)
     return True
 
 

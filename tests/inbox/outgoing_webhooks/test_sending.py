@@ -14,7 +14,7 @@ from standardwebhooks import WebhookVerificationError
 from inbox import outbox, tasks
 from inbox.models import Route, WebhookDelivery, WebhookEndpoint, WebhookState
 from inbox.outbox.delivery_lanes import LANES, Way
-from inbox.outgoing_webhooks import claiming, endpoints, ends, events, sending
+from inbox.outgoing_webhooks import claiming, endpoints, events, outcomes, sending
 from orders.models import AuditEntry
 from tests.support.servers import hosts
 from tests.support.servers.hosts import Host
@@ -100,7 +100,7 @@ def test_waits_grow_to_three_days_and_differ(monkeypatch: pytest.MonkeyPatch) ->
     waits = [claiming.wait(number) for number in range(1, claiming.ATTEMPTS)]
     assert waits == sorted(waits)
     total = sum(waits, timedelta())
-    assert timedelta(days=2.5) < total < ends.DELIVERED_WITHIN
+    assert timedelta(days=2.5) < total < outcomes.DELIVERED_WITHIN
     assert len({claiming.wait(9) for _ in range(9)}) > 1
 
 
@@ -113,7 +113,7 @@ def test_a_worker_that_dies_leaves_it_to_the_sweep(
 
     row = written(everything[0])
     with monkeypatch.context() as dying:
-        dying.setattr(*((sending, "_post", die) if is_killed_before else (ends, "record", die)))
+        dying.setattr(*((sending, "_post", die) if is_killed_before else (outcomes, "record", die)))
         with pytest.raises(Killed):
             sending.deliver(row.pk)
     row.refresh_from_db()
@@ -165,8 +165,8 @@ def test_after_the_last_attempt_it_is_given_up_and_can_be_sent_again(
     row.refresh_from_db()
     assert len(erp.heard) == claiming.ATTEMPTS
     assert (row.state, row.response_status, row.next_attempt_at) == ("failed", 400, None)
-    assert ends.send_again(row.pk)
-    assert not ends.send_again(row.pk)
+    assert outcomes.send_again(row.pk)
+    assert not outcomes.send_again(row.pk)
     tasks.sweep_outgoing_webhooks()
     row.refresh_from_db()
     assert (row.state, row.attempts) == ("delivered", 1)
@@ -175,7 +175,7 @@ def test_after_the_last_attempt_it_is_given_up_and_can_be_sent_again(
 
 def test_what_waited_too_long_is_given_up(erp: Receiver, everything: Everything) -> None:
     old, new = written(everything[0]), written(everything[0])
-    long_ago = timezone.now() - ends.DELIVERED_WITHIN - timedelta(minutes=1)
+    long_ago = timezone.now() - outcomes.DELIVERED_WITHIN - timedelta(minutes=1)
     WebhookDelivery.objects.filter(pk=old.pk).update(queued_at=long_ago)
     tasks.sweep_outgoing_webhooks()
     for row in (old, new):
