@@ -56,8 +56,14 @@ def addresses() -> Iterator[tuple[str, str]]:
 
 
 ALL: Final = tuple(addresses())
-# Channels have keys instead of roles; everyone may log out.
-OWN_DOOR: Final = ("/api/v1/channels/", "/inbox/logout/")
+# Channels have keys instead of roles; everyone may log out. Policies and reports ask for the
+# permission of the admin's page (tests/inbox/api/test_reading.py).
+OWN_DOOR: Final = (
+    "/api/v1/channels/",
+    "/api/v1/policies/",
+    "/api/v1/reports/",
+    "/inbox/logout/",
+)
 
 
 def filled(route: str, conversation: Conversation, window: str) -> str:
