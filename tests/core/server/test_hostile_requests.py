@@ -20,6 +20,7 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 from django.test import Client, RequestFactory
 from rest_framework.parsers import JSONParser
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from core.server import bodies, protocol, web
@@ -466,6 +467,27 @@ def test_a_body_without_a_declared_length_is_bounded_too(port: int) -> None:
     piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
     assert ask(port, head + piece * 3) == 413
     assert ask(port, head + piece + b"0\r\n\r\n") == 200
+
+
+@pytest.mark.parametrize(
+    ("spoken", "is_taken"), [(BoundedProtocol, False), (H11Protocol, True)], ids=["ours", "control"]
+)
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5",
+    ],
+)
+def test_a_body_of_two_lengths_is_refused(lengths: bytes, spoken: Any, is_taken: bool) -> None:
+    """A proxy that believes the other length would take the rest for another person's request."""
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n" + lengths + b"\r\n\r\n"
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with serving(guarded(), spoken) as port, speaking(port, head + b"0\r\n\r\n" + hidden) as line:
+        answers = read_all(line)
+    assert answers.startswith(b"HTTP/1.1 200" if is_taken else b"HTTP/1.1 400")
+    if not is_taken:
+        assert answers.count(b"HTTP/1.1") == 1
 
 
 def test_small_bodies_are_taken_while_large_ones_are_held_back(
