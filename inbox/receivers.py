@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from allauth.account.internal.flows.login import record_authentication
-from allauth.account.signals import password_changed, password_reset
+from allauth.account.signals import (
+    authentication_step_completed,
+    password_changed,
+    password_reset,
+)
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authentication_failed, authenticator_added
 from django.contrib.auth.models import User
@@ -188,6 +192,15 @@ def end_other_sessions(
         return
     record_authentication(request, user, method="mfa", id=authenticator.pk, type=authenticator.type)
     sessions.end_all(user, but=request.session.session_key)
+
+
+@receiver(authentication_step_completed)
+def replace_session_key(
+    sender: object, *, request: HttpRequest, reauthenticated: bool = False, **_: object
+) -> None:
+    """Give the session a new key with each fresh proof; a login gives it one anyway."""
+    if reauthenticated:
+        sessions.replace_key(request)
 
 
 @receiver(authentication_failed)

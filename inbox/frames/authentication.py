@@ -34,6 +34,7 @@ from django.db.models import QuerySet
 from core.change_origin import current_origin
 from core.encryption import UndecryptableSecret
 from inbox.accounts import roles
+from inbox.accounts.login import sessions
 from inbox.contacts import proven_addresses
 from inbox.frames import tokens
 from inbox.frames.tokens import (
@@ -257,6 +258,14 @@ def checked(held: Pass) -> tuple[Pass, HelpDeskFrame, User]:
 
 
 def _is_logged_in(session_key: str, agent: User) -> bool:
+    if _is_session_of(session_key, agent):
+        return True
+    # A fresh proof gives the session a new key.
+    now = sessions.current_key(session_key, agent.pk)
+    return bool(now) and _is_session_of(now, agent)
+
+
+def _is_session_of(session_key: str, agent: User) -> bool:
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
     known = str(session.get(HASH_SESSION_KEY, ""))
     is_theirs = session.get(SESSION_KEY) == str(agent.pk)

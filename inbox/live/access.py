@@ -19,7 +19,7 @@ from django.http import parse_cookie
 from django.utils.crypto import constant_time_compare
 
 from inbox.accounts import roles
-from inbox.accounts.login import factors
+from inbox.accounts.login import factors, sessions
 from inbox.live import audience, events
 from inbox.live.events import Event, FrameStream
 from inbox.visibility import NOTHING, Scope, scope_of
@@ -27,6 +27,34 @@ from inbox.visibility import NOTHING, Scope, scope_of
 # Rechecks of open streams get their own threads: when the database is slow, hundreds of them must
 # not hold up webhooks and new streams in the default pool.
 _recheck_pool: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="live-checks")
+
+
+@dataclass(slots=True)
+class _Login:
+    """The session behind a stream; its end is announced (events.session_topic)."""
+
+    session_key: str
+    user_id: int | None = None
+
+    def user(self) -> User | None:
+        """Return whose session it is; None if a page view would not accept it."""
+        return self._look_up() or self._follow()
+
+    def _look_up(self) -> User | None:
+        user = _user_of_session(self.session_key)
+        if user is not None:
+            self.user_id = user.pk
+        return user
+
+    def _follow(self) -> User | None:
+        """Go on with the key that the session has had since a fresh proof.
+
+        Only for a session that was valid here before: a key that was replaced opens nothing.
+        """
+        if self.user_id is None:
+            return None
+        self.session_key = sessions.current_key(self.session_key, self.user_id)
+        return self._look_up() if self.session_key else None
 
 
 @dataclass(slots=True)
@@ -38,8 +66,7 @@ class Listener:
     topics: frozenset[str] | None
     look_up: Callable[[], Scope | None]
     for_s: float = float("inf")
-    # The login behind the stream; its end is announced (events.session_topic).
-    session_key: str = ""
+    login: _Login | None = None
     scope: Scope = NOTHING
 
     def may_listen(self) -> bool:
@@ -57,7 +84,7 @@ class Listener:
 
         Whose, the stream doesn't know; that is rare enough to ask for all.
         """
-        own = events.session_topic(self.session_key) if self.session_key else ""
+        own = events.session_topic(self.login.session_key) if self.login else ""
         return any(topic == own or topic.startswith(events.SESSIONS) for topic in announced)
 
     def hears(self, event: Event) -> list[str]:
@@ -79,15 +106,17 @@ async def listener(*, token: str, cookies: str) -> Listener:
     """
     if token:
         sealed = events.open_frame_token(token)
+        login = _Login(sealed.session_key, sealed.agent_id) if sealed.session_key else None
         found = Listener(
             frozenset(sealed.topics),
-            lambda: _scope_of_frame(sealed),
+            lambda: _scope_of_frame(sealed, login),
             events.FRAME_TOKEN_AGE_S,
-            sealed.session_key,
+            login,
         )
     else:
         key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME, "")
-        found = Listener(None, lambda: _scope_of_session(key), session_key=key)
+        login = _Login(key)
+        found = Listener(None, lambda: _scope_of_session(login), login=login)
     if not await asyncio.to_thread(found.may_listen):
         raise signing.BadSignature("no role")
     return found
@@ -98,11 +127,11 @@ async def still_may_listen(found: Listener) -> bool:
     return await asyncio.get_running_loop().run_in_executor(_recheck_pool, found.may_listen)
 
 
-def _scope_of_frame(sealed: FrameStream) -> Scope | None:
+def _scope_of_frame(sealed: FrameStream, login: _Login | None) -> Scope | None:
     """The agent's scope while the login behind the frame's stream holds; None once it doesn't."""
-    if sealed.session_key and _scope_of_session(sealed.session_key) is None:
+    if login and _scope_of_session(login) is None:
         return None
-    if not sealed.session_key and time.time() >= sealed.vouched_until:
+    if login is None and time.time() >= sealed.vouched_until:
         return None
     return _scope_of_agent(sealed.agent_id)
 
@@ -116,8 +145,17 @@ def _scope_of_agent(user_id: int) -> Scope | None:
         connection.close()
 
 
-def _scope_of_session(session_key: str) -> Scope | None:
-    """Return what the session's user sees; None if a page view would not accept the session.
+def _scope_of_session(login: _Login) -> Scope | None:
+    """Runs in a thread and closes the connection."""
+    try:
+        user = login.user()
+        return scope_of(user) if user is not None else None
+    finally:
+        connection.close()
+
+
+def _user_of_session(session_key: str) -> User | None:
+    """Return the session's user; None if a page view would not accept the session.
 
     It has to exist, and its user to be active and to have a role that opens the inbox.
 
@@ -127,13 +165,10 @@ def _scope_of_session(session_key: str) -> Scope | None:
     if not session_key:
         return None
     session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)
-    try:
-        user = User.objects.filter(pk=session.get(SESSION_KEY)).first()
-        if user is None or not roles.may_work(user) or factors.is_missing(user):
-            return None
-        known = str(session.get(HASH_SESSION_KEY, ""))
-        hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
-        is_valid = any(constant_time_compare(known, one) for one in hashes)
-        return scope_of(user) if is_valid else None
-    finally:
-        connection.close()
+    user = User.objects.filter(pk=session.get(SESSION_KEY)).first()
+    if user is None or not roles.may_work(user) or factors.is_missing(user):
+        return None
+    known = str(session.get(HASH_SESSION_KEY, ""))
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    is_valid = any(constant_time_compare(known, one) for one in hashes)
+    return user if is_valid else None

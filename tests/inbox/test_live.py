@@ -630,6 +630,31 @@ def test_streams_end_with_their_session_at_once(
             assert heard.status == 200
 
 
+def test_streams_go_on_with_the_key_that_a_fresh_proof_gave(
+    port: int, as_alice: Client, alice: User
+) -> None:
+    """And still end with the session, which had three keys by then."""
+    key = cookie_of(as_alice)
+    UserSession.objects.create(user=alice, session_key=key, ip="127.0.0.1", user_agent="")
+    with (
+        stream(port, cookie=key) as own,
+        stream(port, token=frame_token(alice, session_key=key)) as framed,
+    ):
+        own.beat()
+        framed.beat()
+        for number in (1, 2):
+            assert as_alice.post("/account/confirm/?next=/", {"password": "demo"})["Location"]
+            live.announce(f"order:{number}", "decisions")
+            own.topic(f"order:{number}")
+        assert cookie_of(as_alice) != key
+        as_alice.post("/inbox/logout/")
+        own.kind("ended")
+        framed.kind("ended")
+    # The key that was replaced opens none.
+    with stream(port, cookie=key) as again:
+        assert again.status == 403
+
+
 def test_a_stream_token_is_of_no_use_elsewhere(port: int, as_alice: Client, alice: User) -> None:
     token = frame_token(alice, session_key=cookie_of(as_alice))
     assert cookie_of(as_alice) not in token

@@ -28,6 +28,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.core import signing
+from django.db import transaction
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -38,6 +39,10 @@ _BEGAN: Final = "began_at"
 # Not on every request, because each renewal writes the session's row.
 _RENEW_AFTER: Final = timedelta(minutes=5)
 _NO_AGENT: Final = "0"
+# In a listed session's data: hashes of the keys it had before, at most so many.
+_EARLIER: Final = "earlier_keys"
+_KEYS: Final = 50
+_EARLIER_SALT: Final = "inbox.sessions.earlier"
 _SALT: Final = "inbox.sessions"
 _KEPT_SALT: Final = "inbox.sessions.kept"
 _KEPT_S: Final = 3600
@@ -98,6 +103,39 @@ def end(listed: Iterable[UserSession]) -> None:
         owners.add(session.user_id)
     for owner_id in owners:
         ended.send(sender=UserSession, user_id=owner_id)
+
+
+@transaction.atomic
+def replace_key(request: HttpRequest) -> None:
+    """Give the session a new key, because its person has just proven again who they are.
+
+    A key that someone had read by then isn't worth that proof. Pages of this browser use the new
+    cookie; what was opened under the old key and can't see cookies, event streams and frames, finds
+    the new one by `current_key`.
+    """
+    before = request.session.session_key
+    # Together with its announcement, so that a stream that looks at once sees the new session.
+    request.session.cycle_key()
+    for listed in UserSession.objects.filter(session_key=before or ""):
+        listed.data[_EARLIER] = [*listed.data.get(_EARLIER, ()), _digest(before or "")][-_KEYS:]
+        listed.session_key = request.session.session_key
+        listed.save(update_fields=["data", "session_key"])
+
+
+def current_key(session_key: str, user_id: int) -> str:
+    """Return the key that this person's session has now, if it was given a new one.
+
+    "" if this key was never replaced, or the session is over.
+    """
+    earlier = _digest(session_key)
+    for listed in UserSession.objects.filter(user_id=user_id):
+        if earlier in listed.data.get(_EARLIER, ()):
+            return str(listed.session_key)
+    return ""
+
+
+def _digest(session_key: str) -> str:
+    return salted_hmac(_EARLIER_SALT, session_key, algorithm="sha256").hexdigest()
 
 
 def _end(began: datetime, now: datetime) -> datetime:

@@ -375,6 +375,20 @@ def test_a_pass_dies_with_the_log_in(
         assert held.post("renew/").json() == {"code": "ended"}
 
 
+def test_a_pass_outlives_a_fresh_proof_in_its_log_in(
+    shop: Shop, seen: Seen, alice: User, chatwoot: HelpDeskFrame
+) -> None:
+    """The proof gives the session a new key."""
+    web = log_in("alice").client
+    framed = Framed(swap_code(chatwoot, connect(web, chatwoot))[1])
+    key = web.cookies["sessionid"].value
+    assert web.post("/account/confirm/?next=/", {"password": "demo"}).status_code == 302
+    assert web.cookies["sessionid"].value != key
+    assert framed.get("orders/").status_code == 200
+    web.post("/inbox/logout/")
+    assert framed.get("orders/").status_code == 401
+
+
 def test_a_pass_ends_by_itself_and_with_what_it_rests_on(
     shop: Shop, seen: Seen, alice: User, zammad: HelpDeskFrame
 ) -> None:

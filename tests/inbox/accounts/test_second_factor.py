@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, User
 from django.core import mail, signing
@@ -275,6 +276,23 @@ def test_a_new_passkey_takes_a_fresh_proof(alice: User, time_machine: Any) -> No
     back = web.post(answer["Location"], {"code": code()})
     assert back["Location"] == "/account/passkeys/add/"
     assert web.get("/account/passkeys/add/").status_code == 200
+
+
+def test_a_fresh_proof_replaces_the_sessions_key(alice: User, time_machine: Any) -> None:
+    """Someone who read the cookie before can't use what was proven after."""
+    web = log_in("alice").client
+    earlier = Client()
+    earlier.cookies["sessionid"] = web.cookies["sessionid"].value
+    assert earlier.get("/account/").status_code == 200
+    time_machine.move_to(timezone.now() + timedelta(minutes=16), tick=False)
+    where = web.get("/account/passkeys/add/")["Location"]
+    assert web.post(where, {"password": "no"}).status_code == 200
+    assert web.cookies["sessionid"].value == earlier.cookies["sessionid"].value
+    assert web.post(where, {"password": "demo"})["Location"] == "/account/passkeys/add/"
+    assert web.get("/account/passkeys/add/").status_code == 200
+    assert earlier.get("/account/")["Location"].startswith("/login/")
+    # Still one session for its owner to see and end.
+    assert UserSession.objects.get().session_key == web.cookies["sessionid"].value
 
 
 def test_a_session_without_any_proof_is_asked(alice: User) -> None:
