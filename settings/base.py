@@ -174,6 +174,8 @@ STATIC_URL = "static/"
 STATIC_ROOT = Path(env.text("STATIC_ROOT", str(VAR_DIR / "static")))
 # Scripts of other sites have no use for them.
 WHITENOISE_ALLOW_ALL_ORIGINS = False
+# Text has its encoding anyway; these are XML.
+WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 # Static files may be read by a web server in front; everything else in VAR_DIR is private
 # (core.server.private_files).
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755

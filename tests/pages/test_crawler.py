@@ -118,6 +118,12 @@ def in_headers(path: str, answer: Any) -> Iterator[str]:
             yield f"{name}: {headers[name]}"
     if headers.get("Cross-Origin-Resource-Policy") != "same-origin" and not FRAMED.match(path):
         yield "other sites may embed it"
+    # JSON is always UTF-8; of text, a browser would guess.
+    kind = headers.get("Content-Type", "")
+    if re.match(r"text/|[^;]*[/+]xml", kind) and not re.search(r"; ?charset=\"?utf-8", kind):
+        yield f"text without an encoding: {kind}"
+    elif not kind and has_body(answer):
+        yield "content of no type"
     opener = headers.get("Cross-Origin-Opener-Policy")
     if opener != "same-origin" and not (path.startswith(STATIC) or WITHOUT_COOP.match(path)):
         yield f"its opener may reach it: {opener}"
@@ -168,6 +174,10 @@ def in_body(answer: Any) -> Iterator[str]:
         markup = Markup()
         markup.feed(text)
         yield from markup.troubles
+
+
+def has_body(answer: Any) -> bool:
+    return answer.streaming or bool(answer.content)
 
 
 def text_of(answer: Any) -> str:
@@ -333,6 +343,7 @@ def an_answer(change: Callable[[Any], None]) -> Any:
         "Referrer-Policy": "same-origin",
         "Strict-Transport-Security": "max-age=31536000",
         "Permissions-Policy": "camera=()",
+        "Content-Type": "text/html; charset=utf-8",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "X-Frame-Options": "DENY",
@@ -369,6 +380,9 @@ def body(text: str, code: int = 200) -> Callable[[Any], None]:
 FLAWS: Final[dict[str, Callable[[Any], None]]] = {
     "stored": header("Cache-Control", "private"),
     "sniffed": header("X-Content-Type-Options"),
+    "no encoding": header("Content-Type", "text/html"),
+    "no encoding in XML": header("Content-Type", "image/svg+xml"),
+    "no type": header("Content-Type"),
     "referrer": header("Referrer-Policy", "unsafe-url"),
     "no HSTS": header("Strict-Transport-Security"),
     "powers": header("Permissions-Policy"),
