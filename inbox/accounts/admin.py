@@ -85,7 +85,7 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
 
     form = PersonForm
     add_form = NewPersonForm
-    actions = ["send_link"]
+    actions = ["send_link", "end_sessions"]
     list_title = "People"
     list_intro = (
         "Everyone who can log in. Give each person a role; Policies set what a role can "
@@ -211,6 +211,19 @@ class PersonAdmin(DeskAdmin, StockUserAdmin):
         self.message_user(request, f"Links sent: {sent}.")
         if sent < len(people):
             self.message_user(request, f"Not sent: {len(people) - sent}. {_UNSENT}", messages.ERROR)
+
+    @admin.action(description="End their sessions", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Log the people out everywhere, such as after a laptop was lost; this session goes on."""
+        by = request.user if isinstance(request.user, User) else None
+        people = [one for one in queryset if self.has_change_permission(request, one)]
+        for person in people:
+            sessions.log_out(person, by=by, but=request.session.session_key)
+        self.message_user(request, f"Logged out: {len(people)}.")
+        if above := len(queryset) - len(people):
+            self.message_user(
+                request, f"Not logged out: {above}. They are superusers.", messages.ERROR
+            )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("groups")

@@ -27,11 +27,15 @@ from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.core import signing
 from django.db import transaction
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
+
+from orders import audit
+from orders.models import AuditKind
 
 # Sent with `user_id` when sessions of theirs were ended from elsewhere.
 ended: Final = Signal()
@@ -103,6 +107,26 @@ def end(listed: Iterable[UserSession]) -> None:
         owners.add(session.user_id)
     for owner_id in owners:
         ended.send(sender=UserSession, user_id=owner_id)
+
+
+@transaction.atomic
+def log_out(user: User, *, by: User | None, but: str | None = None) -> None:
+    """End a person's sessions because someone else wants it; the audit log says who."""
+    end_all(user, but=but)
+    audit.record(AuditKind.PERMISSIONS, actor=by, user=user.pk, change="sessions ended")
+
+
+@transaction.atomic
+def log_everyone_out() -> int:
+    """End every session, also those from before they were listed. Returns how many there were."""
+    count = 0
+    for session in Session.objects.iterator():
+        # One by one: each tells its open pages.
+        session.delete()
+        count += 1
+    UserSession.objects.all().delete()
+    audit.record(AuditKind.PERMISSIONS, actor=None, change="all sessions ended", count=count)
+    return count
 
 
 @transaction.atomic

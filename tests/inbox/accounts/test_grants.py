@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -214,6 +215,50 @@ def test_ending_them_asks_again(kim: User, settings: Any, time_machine: Any) -> 
     assert here.post(answer["Location"], {"password": "demo"})["Location"] == "/account/sessions/"
     here.post("/account/sessions/")
     assert there.get("/account/").status_code == 302
+
+
+def test_an_administrator_ends_a_persons_sessions(kim: User, settings: Any) -> None:
+    here, there = log_in("kim").client, log_in("kim").client
+    root = User.objects.create_superuser("root", password="demo")
+    ann = logged_in(root)
+    chosen = {"action": "end_sessions", "_selected_action": [kim.pk, root.pk]}
+    settings.REAUTHENTICATION_MINUTES = 15
+    assert ann.post("/admin/auth/user/", chosen)["Location"].startswith("/account/confirm/")
+    assert here.get("/account/").status_code == 200
+    settings.REAUTHENTICATION_MINUTES = 0
+    assert "Logged out: 2." in ann.post("/admin/auth/user/", chosen, follow=True).content.decode()
+    assert [web.get("/account/").status_code for web in (here, there)] == [302, 302]
+    assert log_in("kim").client.get("/account/").status_code == 200, "nothing else changed"
+    said = AuditEntry.objects.filter(detail__change="sessions ended")
+    assert [(one.actor, one.detail["user"]) for one in said.order_by("detail__user")] == [
+        ("root", pk) for pk in sorted((kim.pk, root.pk))
+    ]
+
+
+def test_no_administrator_ends_a_superusers_sessions(ann: Client, kim: User) -> None:
+    there = log_in("kim").client
+    User.objects.filter(pk=kim.pk).update(is_superuser=True)
+    admin = User.objects.create_user("eve", is_staff=True)
+    admin.groups.add(Group.objects.get(name="admins"))
+    chosen = {"action": "end_sessions", "_selected_action": [kim.pk]}
+    page = logged_in(admin).post("/admin/auth/user/", chosen, follow=True).content.decode()
+    assert "Not logged out: 1." in page
+    assert there.get("/account/").status_code == 200
+
+
+def test_the_terminal_ends_the_sessions_of_some_or_of_everyone(kim: User) -> None:
+    User.objects.create_user("lee", password="demo")
+    first, second = log_in("kim").client, log_in("lee").client
+    unlisted = logged_in(kim)
+    call_command("end_sessions", "kim")
+    assert [web.get("/account/").status_code for web in (first, second)] == [302, 200]
+    call_command("end_sessions", "--everyone")
+    assert [web.get("/account/").status_code for web in (second, unlisted)] == [302, 302]
+    said = AuditEntry.objects.filter(detail__change__endswith="sessions ended").order_by("pk")
+    assert [one.detail["change"] for one in said] == ["sessions ended", "all sessions ended"]
+    for wrong in ([], ["kim", "--everyone"], ["nobody"]):
+        with pytest.raises(CommandError):
+            call_command("end_sessions", *wrong)
 
 
 def test_sensitive_admin_pages_ask_again(kim: User, settings: Any) -> None:
