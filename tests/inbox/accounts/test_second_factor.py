@@ -14,15 +14,17 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import Group, User
 from django.core import mail, signing
 from django.core.cache import cache
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
 from core import encryption
+from core.change_origin import terminal
 from inbox.accounts import roles
 from inbox.accounts.login import factors
 from inbox.accounts.models import FailedLogIn
 from inbox.live import access
+from orders.models import AuditEntry
 from tests.conftest import logged_in
 from tests.support.people.signing_in import SECRET, code, enter_code, give_app, log_in
 
@@ -258,6 +260,29 @@ def test_rotating_the_keys_takes_them_along(alice: User, settings: Any) -> None:
     # With the key lost, no code is right: neither does an empty secret take its place.
     settings.FIELD_ENCRYPTION_KEYS = [old]
     assert enter_code(log_in("alice").client, code()).status_code == 403
+
+
+def test_an_operator_removes_the_factors_of_someone_who_lost_them(
+    alice: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    give_app(alice)
+    web = log_in("alice").client
+    enter_code(web, code())
+    assert web.get("/inbox/").status_code == 200
+    with django_capture_on_commit_callbacks(execute=True), terminal():
+        call_command("remove_second_factors", "alice")
+    assert not Authenticator.objects.exists()
+    assert web.get("/inbox/").status_code == 302, "her sessions are over"
+    # The password alone opens nothing but the set-up of a new one.
+    again = log_in("alice").client
+    assert again.get("/inbox/")["Location"] == "/account/"
+    entry = AuditEntry.objects.filter(detail__change="second factors removed").get()
+    assert entry.detail["user"] == alice.pk
+    assert entry.actor.startswith("terminal: ")
+    assert mail.outbox[-1].to == ["alice@shop.example"]
+    with pytest.raises(CommandError, match="no account"):
+        call_command("remove_second_factors", "nobody")
 
 
 # --- Asking again ---------------------------------------------------------------------------------
