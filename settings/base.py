@@ -105,8 +105,7 @@ OIDC_ISSUER = env.text("OIDC_ISSUER", "").rstrip("/")
 OIDC_NAME = env.text("OIDC_NAME", "single sign-on")
 SOCIALACCOUNT_ADAPTER = "inbox.accounts.login.single_sign_on.SocialAdapter"
 SOCIALACCOUNT_AUTO_SIGNUP = False
-# A link, not a form: the CSP lets forms send people nowhere else.
-SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_PROVIDERS: dict[str, Any] = {"openid_connect": {"OAUTH_PKCE_ENABLED": True}}
 if OIDC_ISSUER:
     SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"] = [

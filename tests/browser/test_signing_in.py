@@ -214,7 +214,7 @@ def test_a_provider_logs_in(context: BrowserContext, kim: User, settings: Any) -
         settings.SOCIALACCOUNT_PROVIDERS = settings_for(provider)
         provider.person = {"sub": "s-1", "email": kim.email, "email_verified": True}
         watched = begin(context)
-        watched.page.get_by_role("link", name="Log in with Test company").click()
+        watched.page.get_by_role("button", name="Log in with Test company").click()
         watched.page.wait_for_url("**/inbox/")
         assert watched.troubles == []
         assert provider.refused == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.html import escape
 
 from inbox.accounts.login import single_sign_on
 from orders.models import AuditEntry
@@ -38,15 +40,24 @@ def provider(settings: Any) -> Iterator[Provider]:
 
 
 def come(web: Client, *, next_page: str = "") -> Any:
-    """Follow the link on the login page to the provider and back."""
+    """Press the button on the login page, go to the provider and back."""
     assert "Log in with Test company" in web.get("/login/").content.decode()
-    return back_from(
-        web, web.get("/login/sso/", {"next": next_page} if next_page else {})["Location"]
-    )
+    return back_from(web, leave(web, next_page=next_page))
 
 
-def back_from(web: Client, there: str) -> Any:
+def leave(web: Client, *, next_page: str = "") -> Any:
+    return web.post("/login/sso/", {"next": next_page} if next_page else {})
+
+
+def leads_to(answer: Any) -> str:
+    address: str = answer["Refresh"].removeprefix("0; url=")
+    assert f'href="{escape(address)}"' in answer.content.decode()
+    return address
+
+
+def back_from(web: Client, left: Any) -> Any:
     """Let the provider say who it is, and come back."""
+    there = leads_to(left)
     try:
         urllib.request.build_opener(_Stay()).open(there)
     except urllib.error.HTTPError as answer:
@@ -110,13 +121,30 @@ def test_the_window_of_the_sidebar_keeps_its_opener(
         give_app(alice)
     web = Client()
     where = "/sidebar/connect/?frame=1&challenge=c"
-    there = web.get("/login/sso/", {"next": where})
-    back = back_from(web, there["Location"])
+    there = leave(web, next_page=where)
+    back = back_from(web, there)
     assert back["Location"] == ("/account/step/" if has_factor else where)
     for answer in (there, back):
         assert answer["Cross-Origin-Opener-Policy"] == "unsafe-none"
     other = Client()
     assert come(other, next_page="/inbox/")["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_a_link_begins_no_login(provider: Provider, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    provider.person = person("alice@shop.example")
+    web = Client(enforce_csrf_checks=True)
+    page = web.get("/login/sso/?next=/inbox/")
+    assert page.status_code == 200
+    assert "Refresh" not in page
+    assert "socialaccount_states" not in web.session
+    form = page.content.decode()
+    assert 'name="next" value="/inbox/"' in form
+    assert leave(web).status_code == 403
+    token = re.search(r'csrfmiddlewaretoken" value="([^"]+)', form)
+    assert token
+    left = web.post("/login/sso/", {"next": "/inbox/", "csrfmiddlewaretoken": token[1]})
+    assert back_from(web, left)["Location"] == "/inbox/"
 
 
 def test_an_answer_that_was_not_asked_for_is_refused(provider: Provider, alice: User) -> None:
@@ -182,19 +210,19 @@ def test_metadata_of_another_issuer_is_refused(provider: Provider, alice: User) 
     User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
     provider.person = person("alice@shop.example")
     provider.says_issuer = f"{provider.issuer}/other"
-    answer = Client().get("/login/sso/")
+    answer = leave(Client())
     assert answer.status_code == 401
     assert "didn’t confirm who you are" in answer.content.decode()
     # A slash at the end makes no other issuer.
     provider.says_issuer = f"{provider.issuer}/"
-    assert Client().get("/login/sso/").status_code == 302
+    assert leads_to(leave(Client())).startswith(provider.issuer)
 
 
 def test_the_metadata_is_compared_on_the_way_back_too(provider: Provider, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
     provider.person = person("alice@shop.example")
     web = Client()
-    there = web.get("/login/sso/")["Location"]
+    there = leave(web)
     provider.says_issuer = "https://evil.example"
     assert back_from(web, there).status_code == 401
     assert web.get("/account/").status_code == 302
@@ -203,20 +231,19 @@ def test_the_metadata_is_compared_on_the_way_back_too(provider: Provider, alice:
 
 def test_a_provider_that_is_down_gets_a_page(provider: Provider, alice: User) -> None:
     web = Client()
-    there = web.get("/login/sso/")["Location"]
+    there = leads_to(leave(web))
     assert there.startswith(provider.issuer)
     state = parse_qs(urlsplit(there).query)["state"][0]
     provider.stop()
-    for path in ("/login/sso/", f"/login/sso/back/?code=x&state={state}"):
-        answer = web.get(path)
-        assert answer.status_code == 503, path
+    for answer in (leave(web), web.get(f"/login/sso/back/?code=x&state={state}")):
+        assert answer.status_code == 503
         assert "Your provider can’t be reached" in answer.content.decode()
 
 
 @pytest.mark.parametrize(("status", "padding"), [(302, ""), (500, ""), (200, "x" * (1024 * 1024))])
 def test_odd_metadata_gets_a_page(provider: Provider, status: int, padding: str) -> None:
     provider.metadata_status, provider.padding = status, padding
-    assert Client().get("/login/sso/").status_code == 503
+    assert leave(Client()).status_code == 503
     assert provider.refused == [], "no redirect is followed"
 
 
@@ -226,5 +253,5 @@ def test_a_provider_that_drips_is_cut_off(
     monkeypatch.setattr(single_sign_on, "TIMEOUT_S", 0.3)
     provider.drips = True
     began = time.monotonic()
-    assert Client().get("/login/sso/").status_code == 503
+    assert leave(Client()).status_code == 503
     assert time.monotonic() - began < 8, "it would take ten seconds"

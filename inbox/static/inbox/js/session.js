@@ -156,6 +156,8 @@ if (dialog) {
     if (root.dataset.session) bar.hidden = false;
   });
   dialog.addEventListener("submit", (event) => {
+    // To the company's provider, which takes the whole page.
+    if ("leaves" in event.target.dataset) return;
     event.preventDefault();
     show(ask(new FormData(event.target), event.target.action));
   });
