@@ -10,11 +10,12 @@ import hashlib
 import logging
 from typing import Any, Final
 
+import jwt
 import requests
 from allauth.core.exceptions import ImmediateHttpResponse
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
-from allauth.socialaccount.models import SocialAccount
-from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, get_adapter
+from allauth.socialaccount.models import SocialAccount, SocialApp
+from allauth.socialaccount.providers.oauth2.client import OAuth2Client, OAuth2Error
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 TIMEOUT_S: Final = 10.0
 # Far above what a provider's metadata, tokens and keys take.
 LONGEST_ANSWER: Final = 1024 * 1024
+# What only the holder of a private key can sign.
+_ALGORITHMS: Final = [f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)]
 _pool: Final = http.pool(connect_s=TIMEOUT_S, read_s=TIMEOUT_S)
 
 
@@ -111,8 +114,21 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         return session
 
 
+class _Client(OAuth2Client):
+    """Asks for an ID token that names this login and no other."""
+
+    def get_redirect_url(
+        self, authorization_url: str, scope: list[str], extra_params: dict[str, str]
+    ) -> str:
+        more = extra_params | {"nonce": _nonce(self.state)}
+        address: str = super().get_redirect_url(authorization_url, scope, more)
+        return address
+
+
 class ProviderAdapter(OpenIDConnectOAuth2Adapter):
     """The provider as OIDC_ISSUER names it, and no other."""
+
+    client_class = _Client
 
     @property
     def openid_config(self) -> dict[str, Any]:
@@ -128,10 +144,51 @@ class ProviderAdapter(OpenIDConnectOAuth2Adapter):
         return config
 
     def complete_login(self, *args: Any, **kwargs: Any) -> Any:
-        """Return who the provider says it is, by a number that is theirs at this issuer only."""
+        """Return who the provider says it is, by a number that is theirs at this issuer only.
+
+        Raises OAuth2Error without an ID token, or if anything is wrong with it.
+        """
+        if not kwargs["response"].get("id_token"):
+            raise OAuth2Error("The provider sent no ID token.")
         login = super().complete_login(*args, **kwargs)
+        told = login.account.extra_data
+        # The rest is about the person whom the token names, not only about the access token's.
+        if told.get("userinfo", told["id_token"]).get("sub") != told["id_token"]["sub"]:
+            raise OAuth2Error("The user info is about someone else than the ID token.")
         login.account.uid = uid_of(settings.OIDC_ISSUER, login.account.uid)
         return login
+
+    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+        """Check the token's signature, too, which allauth leaves to the connection it comes by."""
+        try:
+            found: dict[str, Any] = jwt.decode(
+                id_token,
+                self._key_of(jwt.get_unverified_header(id_token)),
+                algorithms=_ALGORITHMS,
+                issuer=self.openid_config["issuer"],
+                audience=app.client_id,
+                options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+            )
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            raise OAuth2Error(f"The ID token is refused: {error}") from error
+        if found.get("nonce") != _nonce(self.request.GET.get("state", "")):
+            raise OAuth2Error("The ID token is of another login.")
+        return found
+
+    def _key_of(self, header: dict[str, Any]) -> jwt.PyJWK:
+        """Return the provider's key that the token names; one of a single key needn't."""
+        with get_adapter().get_requests_session() as session:
+            answer = session.get(self.openid_config["jwks_uri"])
+            answer.raise_for_status()
+        keys = jwt.PyJWKSet.from_dict(answer.json()).keys
+        named = [key for key in keys if key.key_id == header.get("kid")]
+        [key] = named or (keys if "kid" not in header else [])
+        return key
+
+
+def _nonce(state: str) -> str:
+    """Return what an ID token has to repeat: a hash of the state, which only this session knows."""
+    return hashlib.sha256(f"nonce:{state}".encode()).hexdigest()
 
 
 def uid_of(issuer: str, subject: str) -> str:

@@ -18,7 +18,7 @@ from django.utils.html import escape
 from inbox.accounts.login import single_sign_on
 from orders.models import AuditEntry
 from tests.conftest import logged_in
-from tests.support.people.oidc import Provider, settings_for
+from tests.support.people.oidc import SECRET, Provider, rsa_key, settings_for
 from tests.support.people.signing_in import code, enter_code, give_app
 
 pytestmark = pytest.mark.django_db
@@ -255,3 +255,34 @@ def test_a_provider_that_drips_is_cut_off(
     began = time.monotonic()
     assert leave(Client()).status_code == 503
     assert time.monotonic() - began < 8, "it would take ten seconds"
+
+
+@pytest.mark.parametrize(
+    "what", ["", "signature", "secret", "unsigned", "audience", "issuer", "time", "nonce", "person"]
+)
+def test_a_forged_or_foreign_id_token_is_refused(
+    provider: Provider, alice: User, what: str
+) -> None:
+    """Without any flaw, the control, she comes in."""
+    User.objects.filter(pk=alice.pk).update(email="alice@shop.example")
+    provider.person = person("alice@shop.example")
+    if what == "signature":
+        provider.signing_key = rsa_key()
+    elif what == "secret":
+        provider.signing_key, provider.algorithm = SECRET * 2, "HS256"
+    elif what == "unsigned":
+        provider.signing_key, provider.algorithm = "", "none"
+    elif what == "person":
+        provider.userinfo = person("alice@shop.example", sub="s-2")
+    flaws: dict[str, dict[str, Any]] = {
+        "audience": {"aud": "another-client"},
+        "issuer": {"iss": "https://evil.example"},
+        "time": {"exp": int(time.time()) - 60},
+        "nonce": {"nonce": "of another login"},
+    }
+    provider.claims = flaws.get(what, {})
+    web = Client()
+    answer = come(web)
+    assert answer.status_code == (401 if what else 302)
+    assert web.get("/account/").status_code == (302 if what else 200)
+    assert SocialAccount.objects.exists() is not bool(what)

@@ -28,7 +28,12 @@ class Provider:
         self.metadata_status = 200
         self.padding = ""
         self.drips = False
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        # Claims that it puts into ID tokens besides the person, and what else is wrong with them.
+        self.claims: dict[str, Any] = {}
+        self.signing_key: Any = None
+        self.algorithm = "RS256"
+        self.userinfo: dict[str, Any] = {}
+        self._key = rsa_key()
         self._codes: dict[str, dict[str, str]] = {}
         self._tokens: dict[str, dict[str, Any]] = {}
         self.refused: list[str] = []
@@ -105,10 +110,16 @@ class Provider:
             _json(to, 400, {"error": "invalid_grant"})
             return
         token, now = secrets.token_urlsafe(16), int(time.time())
-        self._tokens[token] = self.person
+        self._tokens[token] = self.userinfo or self.person
         claims = {"iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 60, **self.person}
-        signed = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": "1"})
+        claims |= {"nonce": asked.get("nonce", ""), **self.claims}
+        key = self._key if self.signing_key is None else self.signing_key
+        signed = jwt.encode(claims, key, algorithm=self.algorithm, headers={"kid": "1"})
         _json(to, 200, {"access_token": token, "token_type": "Bearer", "id_token": signed})
+
+
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _json(to: Any, status: int, body: dict[str, Any], **headers: str) -> None:
