@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth import middleware
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.urls import ResolverMatch, reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
@@ -20,6 +20,7 @@ from inbox import fragment_requests
 from inbox.accounts import page_access
 from inbox.accounts.login import factors, sessions
 from inbox.accounts.page_access import Door
+from inbox.api import limits
 from inbox.live import events
 from inbox.views.accounts import log_in
 
@@ -167,6 +168,37 @@ class RoleCheck:
             # People who only work in the admin land here after logging in.
             return redirect("admin:index")
         raise PermissionDenied
+
+
+class SessionLimit:
+    """Limit the pages, fragments and exports that a person's sessions open in a minute.
+
+    Far above what anyone can read, also in many windows during a busy hour; it stops a script that
+    runs through every customer. REST has a limit of its own. Must come after the middleware that
+    decides who may open what, so that an address without a session doesn't read one.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Answer 429 to a person who has used up this minute's requests."""
+        limit = settings.SESSION_REQUESTS_PER_MINUTE
+        if not limit or request.path.startswith("/api/") or not request.session.accessed:
+            return None
+        if not request.user.is_authenticated:
+            return None
+        count, wait_s = limits.counted(f"session:{request.user.pk}")
+        if count <= limit:
+            return None
+        if count == limit + 1:
+            logger.warning("user %s opened %s pages in a minute", request.user.pk, limit)
+        answer = render(request, "429.html", status=429)
+        answer["Retry-After"] = str(wait_s)
+        return answer
 
 
 class FactorRequired:

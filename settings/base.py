@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "inbox.middleware.LoginRequired",
     "inbox.middleware.FactorRequired",
     "inbox.middleware.RoleCheck",
+    "inbox.middleware.SessionLimit",
     "inbox.middleware.LivePositions",
     "core.change_origin.RequestOrigin",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -265,6 +266,8 @@ CONTENT_SECURITY_POLICY: dict[str, object] = {
 
 # Requests per minute through the REST API, for each token or person, and incoming messages per
 # minute for each channel (inbox.api.limits); 0: unlimited.
+# And pages, fragments and exports that a person opens with their sessions (inbox.middleware).
+SESSION_REQUESTS_PER_MINUTE = env.whole("SESSION_REQUESTS_PER_MINUTE", 3000)
 API_REQUESTS_PER_MINUTE = env.whole("API_REQUESTS_PER_MINUTE", 1200)
 CHANNEL_MESSAGES_PER_MINUTE = env.whole("CHANNEL_MESSAGES_PER_MINUTE", 6000)
 REST_FRAMEWORK: dict[str, object] = {

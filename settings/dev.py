@@ -13,6 +13,8 @@ SMS_BACKEND = env.text("SMS_BACKEND", "inbox.channels.sms.ConsoleBackend")
 # The demo's people log in with a password and nothing else.
 SECOND_FACTOR_REQUIRED = env.flag("SECOND_FACTOR_REQUIRED")
 REAUTHENTICATION_MINUTES = env.whole("REAUTHENTICATION_MINUTES", 0)
+# Tests and measurements open pages faster than people.
+SESSION_REQUESTS_PER_MINUTE = env.whole("SESSION_REQUESTS_PER_MINUTE", 0)
 APPROVAL_EMAILS = env.flag("APPROVAL_EMAILS")
 # A frame that is tried out here belongs to no real help desk with assignees of its own.
 ORDERS_WITHOUT_CONVERSATION = env.choice(

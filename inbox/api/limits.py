@@ -1,4 +1,4 @@
-"""Rate limits of the REST API: per token or person, and per channel.
+"""Rate limits: of each token, person and channel in the REST API, and of each person's pages.
 
 Counted by minute in the cache that all processes share; while Redis is down, each process counts
 by itself (core.cache).
@@ -20,31 +20,36 @@ from inbox.models import ApiToken, Channel
 WINDOW_S: Final = 60
 
 
+def counted(who: str) -> tuple[int, int]:
+    """Count a request. Returns how many it makes in this minute, and the seconds until the next."""
+    now = time.time()
+    minute = int(now // WINDOW_S)
+    key = f"rate:{who}:{minute}"
+    cache.add(key, 0, 2 * WINDOW_S)
+    try:
+        count = cache.incr(key)
+    except ValueError:
+        # Redis went down or came back between the two, so the key is in the other store.
+        cache.set(key, 1, 2 * WINDOW_S)
+        count = 1
+    return count, math.ceil((minute + 1) * WINDOW_S - now)
+
+
 class _PerMinute(BaseThrottle):
     setting: ClassVar[str]
-    _wait_s = 0.0
+    _wait_s = 0
 
     def allow_request(self, request: Request, view: object) -> bool:
         limit: int = getattr(settings, self.setting)
         who = self._who(request)
         if not limit or not who:
             return True
-        now = time.time()
-        minute = int(now // WINDOW_S)
-        key = f"rate:{who}:{minute}"
-        cache.add(key, 0, 2 * WINDOW_S)
-        try:
-            count = cache.incr(key)
-        except ValueError:
-            # Redis went down or came back between the two, so the key is in the other store.
-            cache.set(key, 1, 2 * WINDOW_S)
-            count = 1
-        self._wait_s = (minute + 1) * WINDOW_S - now
+        count, self._wait_s = counted(who)
         return count <= limit
 
     def wait(self) -> float:
         """Return the seconds until the next minute begins, for Retry-After."""
-        return math.ceil(self._wait_s)
+        return self._wait_s
 
     def _who(self, request: Request) -> str:
         raise NotImplementedError

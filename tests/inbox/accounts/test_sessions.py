@@ -12,6 +12,7 @@ from allauth.mfa.webauthn.forms import LoginWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import WebAuthn
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -127,6 +128,24 @@ def test_a_log_in_at_the_admin_counts_too(admin_user: User, time_machine: Any) -
     assert browser.web.get("/admin/").status_code == 200
     time_machine.move_to(began + timedelta(hours=14), tick=False)
     assert browser.web.get("/admin/").status_code == 200
+
+
+def test_pages_and_exports_have_a_limit_per_person(
+    alice: User, bob: User, settings: Any, time_machine: Any
+) -> None:
+    settings.SESSION_REQUESTS_PER_MINUTE = 4
+    cache.clear()
+    time_machine.move_to("2026-11-02T10:00:10Z", tick=False)
+    first, second, other = (logged_in(one) for one in (alice, alice, bob))
+    for web, path in ((first, "/inbox/"), (second, "/inbox/rows/"), (first, "/inbox/orders/")):
+        assert web.get(path).status_code == 200
+    assert second.get("/inbox/").status_code == 200
+    refused = first.get("/inbox/")
+    assert (refused.status_code, refused["Retry-After"]) == (429, "50")
+    assert other.get("/inbox/").status_code == 200
+    assert Client().get("/login/").status_code == 200
+    time_machine.move_to("2026-11-02T10:01:00Z", tick=False)
+    assert first.get("/inbox/").status_code == 200
 
 
 # --- The end of it does not take the page away --------------------------------------------------
