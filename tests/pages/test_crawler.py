@@ -27,7 +27,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HOST: Final = "https://testserver"
 # Scripts have to read these: who is logged in here, and the token that forms send.
 READ_BY_SCRIPTS: Final = {"__Host-csrftoken", "__Host-agent"}
-UNPREFIXED: Final = {"messages", "django_language"}
 FRAMED: Final = re.compile(r"^/sidebar/(?!window/|connect/)")
 WITHOUT_COOP: Final = re.compile(r"^/sidebar/connect/|^/login/\?next=.*connect")
 # What a stranger could learn from an error page.
@@ -50,6 +49,7 @@ def safe_desk(desk: Desk, settings: Any) -> Desk:
     settings.LANGUAGE_COOKIE_SECURE = True
     settings.SESSION_COOKIE_NAME = "__Host-sessionid"
     settings.CSRF_COOKIE_NAME = "__Host-csrftoken"
+    settings.LANGUAGE_COOKIE_NAME = "__Host-django_language"
     desk.client.force_login(User.objects.get(username="sara"))
     return desk
 
@@ -160,7 +160,7 @@ def in_cookies(answer: Any) -> Iterator[str]:
             yield f"{name} is open to scripts"
         if cookie["samesite"] not in {"Lax", "Strict"}:
             yield f"{name} goes along with other sites' requests"
-        if not name.startswith("__Host-") and name not in UNPREFIXED:
+        if not name.startswith("__Host-"):
             yield f"{name} could be set by a neighboring host"
         if cookie["domain"] or cookie["path"] != "/":
             yield f"{name} has a domain or path of its own"
@@ -268,6 +268,19 @@ def test_the_front_pages_give_nothing_away(safe_desk: Desk) -> None:
     for path in ("/inbox/", "/api/docs/"):
         answer = Client().get(path, secure=True)
         assert answer.status_code in {302, 401}, path
+
+
+def test_no_cookie_can_be_set_by_a_neighboring_host(safe_desk: Desk) -> None:
+    """Of all that we set; messages and the language only come with a form that was sent."""
+    web = safe_desk.client
+    answers = [
+        web.post("/language/", {"language": "de"}, secure=True),
+        web.post("/inbox/notices/", {}, secure=True),
+        Client().get("/login/", secure=True),
+    ]
+    assert [trouble for answer in answers for trouble in in_cookies(answer)] == []
+    names = {name for answer in answers for name in answer.cookies}
+    assert names >= {"__Host-django_language", "__Host-messages", "__Host-csrftoken"}
 
 
 # --- Methods --------------------------------------------------------------------------------------
