@@ -48,6 +48,37 @@ class VaryOnFragment:
         return response
 
 
+class TlsForPrograms:
+    """Refuse programs that call the REST API without TLS, where browsers are sent to https.
+
+    A program that follows the redirect would go on sending its token in the clear first. Must come
+    before SecurityMiddleware, which redirects.
+    """
+
+    # Its page for people is sent on like any other.
+    _pages: Final = "/api/docs/"
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure() and self._is_for(request.path):
+            return JsonResponse(
+                {
+                    "type": "urn:agent-inbox:tls-required",
+                    "title": "Use https.",
+                    "status": 403,
+                    "detail": "If you sent a token, someone may have read it: revoke it.",
+                },
+                status=403,
+                content_type="application/problem+json",
+            )
+        return self._get_response(request)
+
+    def _is_for(self, path: str) -> bool:
+        return path.startswith("/api/") and not path.startswith(self._pages)
+
+
 class PageLanguage:
     """Render a fragment in the language of the page it goes into.
 

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.response_headers.ResponseHeaders",
     "core.observability.metrics.Metrics",
+    "inbox.middleware.TlsForPrograms",
     "django.middleware.security.SecurityMiddleware",
     "inbox.middleware.SidebarWindows",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -324,6 +324,21 @@ def test_without_the_check_pages_answer_any_method(safe_desk: Desk, settings: An
     assert [one for one in found if one.endswith(": 200")]
 
 
+# --- Without TLS -----------------------------------------------------------------------------------
+def test_without_tls_pages_are_sent_on_and_programs_are_refused(safe_desk: Desk) -> None:
+    for path in ("/", "/inbox/", "/login/", "/api/docs/"):
+        answer = safe_desk.client.get(path)
+        assert (answer.status_code, answer["Location"]) == (301, f"{HOST}{path}")
+    for path in ("/api/v1/orders/?q=1", "/api/v1/channels/1/messages/", "/api/schema/"):
+        for answer in (Client().get(path), Client().post(path, {}, "application/json")):
+            assert (answer.status_code, answer["Content-Type"]) == (
+                403,
+                "application/problem+json",
+            )
+            assert answer.json()["type"] == "urn:agent-inbox:tls-required"
+            assert "Location" not in answer
+
+
 # --- Errors -----------------------------------------------------------------------------------------
 def test_errors_show_no_internals(safe_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
