@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from core.observability.masking import mask
-from core.operations import database_checks, server_checks
+from core.operations import connections, database_checks, server_checks
 from core.operations.findings import Finding, Level
 from orders.management import record_checks
 from orders.models import Store
@@ -55,6 +55,7 @@ class Command(BaseCommand):
 
 def _examine(*, online: bool) -> Iterator[Finding]:
     yield from server_checks.look_at_settings()
+    yield from connections.look_at_connections()
     reached = database_checks.is_reachable(connection)
     is_reached = reached.level == Level.OK
     found = list(database_checks.look(connection)) if is_reached else []

@@ -1,0 +1,71 @@
+"""Whether passwords and customers' data leave this machine unprotected.
+
+A host without a dot in its name is in the same private network, such as a container's neighbor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from core.operations.findings import Finding, ok, warning
+
+# PostgreSQL's other modes go on without TLS if the server, or someone in between, has none.
+_TLS_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
+
+
+def look_at_connections() -> Iterator[Finding]:
+    """Look at the addresses of the database, Redis and the mail server; connects to none."""
+    found = [*_database(settings.DATABASES["default"]), *_redis(settings.REDIS_URL), *_mail()]
+    yield from found or [ok("Connections", "None leaves this machine without TLS and a password.")]
+
+
+def _database(given: dict[str, Any]) -> Iterator[Finding]:
+    if not _is_remote(str(given.get("HOST", ""))):
+        return
+    if given.get("OPTIONS", {}).get("sslmode") not in _TLS_MODES:
+        todo = (
+            "Add ?sslmode=verify-full to DATABASE_URL, or require without a certificate to check."
+        )
+        yield warning("Connections", "The database may be used without TLS.", todo)
+    if not given.get("PASSWORD"):
+        todo = "Put a password into DATABASE_URL, unless the server checks something else."
+        yield warning("Connections", "The database is used without a password.", todo)
+
+
+def _redis(url: str) -> Iterator[Finding]:
+    parts = urlsplit(url)
+    if not _is_remote(parts.hostname or ""):
+        return
+    if parts.scheme != "rediss":
+        yield warning("Connections", "Redis is used without TLS.", "Use rediss:// in REDIS_URL.")
+    if not parts.password:
+        yield warning(
+            "Connections",
+            "Redis is used without a password.",
+            "Set requirepass there, and put the password into REDIS_URL.",
+        )
+
+
+def _mail() -> Iterator[Finding]:
+    is_smtp = "smtp" in settings.EMAIL_BACKEND
+    if is_smtp and _is_remote(settings.EMAIL_HOST) and not _has_mail_tls():
+        yield warning(
+            "Connections", "Email is sent without TLS.", "Use smtp+tls:// or smtps:// in EMAIL_URL."
+        )
+
+
+def _has_mail_tls() -> bool:
+    return bool(settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL)
+
+
+def _is_remote(host: str) -> bool:
+    """A socket's path and an empty host are local."""
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return "." in host and not host.startswith("/")
