@@ -148,6 +148,10 @@ class MaskingFilter(logging.Filter):
         return True
 
 
+# JSON leaves these as they are, and some programs end a line at them.
+_LINE_ENDS: Final = {ord(sign): f"\\u{ord(sign):04x}" for sign in "\x7f\x85\u2028\u2029"}
+
+
 class JsonFormatter(logging.Formatter):
     """Format a record as a JSON object on one line, in UTC, with the ID also sent as X-Request-ID."""
 
@@ -166,7 +170,7 @@ class JsonFormatter(logging.Formatter):
             line["traceback"] = record.exc_text
         if record.stack_info:
             line["stack"] = record.stack_info
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False).translate(_LINE_ENDS)
 
 
 def masked_event(event: object, hint: object = None) -> object:

@@ -125,6 +125,18 @@ def test_logs_hold_no_canary(written: Any) -> None:
     assert leaks(out.getvalue()) == []
 
 
+def test_a_text_with_line_breaks_is_one_line_and_forges_none(written: Any) -> None:
+    logger, out, _handler = written
+    ends = ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"]
+    for end in ends:
+        logger.warning('unknown topic: %s{"level": "INFO", "message": "forged"}', end)
+    logger.warning("%s", "a forged field", extra={"request_id": 'r"}\n{"level": "INFO"'})
+    lines = out.getvalue().splitlines()
+    assert len(lines) == len(ends) + 1
+    assert [json.loads(line)["level"] for line in lines] == ["WARNING"] * len(lines)
+    assert [json.loads(line)["message"][15:].partition("{")[0] for line in lines[:-1]] == ends
+
+
 def test_without_the_filter_the_canaries_are_in_the_log(written: Any) -> None:
     """The negative control."""
     logger, out, handler = written
