@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
+from allauth.account.authentication import get_authentication_records
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.models import Group, User
@@ -18,6 +19,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from core.change_origin import current_origin
 from inbox.accounts.login import passkeys
@@ -30,8 +32,14 @@ _BEFORE: Final = "_password_before"
 
 
 @receiver(user_logged_in)
-def _logged_in(sender: object, user: User, **_: object) -> None:
-    audit.record(AuditKind.LOG_IN, actor=user)
+def _logged_in(sender: object, request: HttpRequest, user: User, **_: object) -> None:
+    """Name what was proven: "password", "socialaccount", "totp", "webauthn", "recovery_codes"."""
+    proofs = get_authentication_records(request, user)
+    audit.record(
+        AuditKind.LOG_IN,
+        actor=user,
+        proofs=[str(proof.get("type") or proof["method"]) for proof in proofs],
+    )
 
 
 @receiver(user_logged_out)

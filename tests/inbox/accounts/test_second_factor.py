@@ -24,7 +24,7 @@ from inbox.accounts import roles
 from inbox.accounts.login import factors
 from inbox.accounts.models import FailedLogIn
 from inbox.live import access
-from orders.models import AuditEntry
+from orders.models import AuditEntry, AuditKind
 from tests.conftest import logged_in
 from tests.support.people.signing_in import SECRET, code, enter_code, give_app, log_in
 
@@ -63,6 +63,13 @@ def test_the_password_alone_logs_nobody_in_who_has_a_second_factor(alice: User) 
     assert web.get("/inbox/")["Location"].startswith("/login/")
     assert enter_code(web, code())["Location"] == "/"
     assert web.get("/inbox/").status_code == 200
+
+
+def test_the_log_says_what_a_login_proved(alice: User) -> None:
+    give_app(alice)
+    enter_code(log_in("alice").client, code())
+    entry = AuditEntry.objects.get(kind=AuditKind.LOG_IN)
+    assert entry.detail == {"proofs": ["password", "totp"]}
 
 
 def test_a_code_works_once(alice: User) -> None:

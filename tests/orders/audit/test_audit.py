@@ -138,6 +138,7 @@ def test_log_ins_are_written_with_their_request(alice: User) -> None:
     assert list(found.values_list("kind", flat=True)) == kinds
     entry = found.get(kind=AuditKind.LOG_IN)
     assert (entry.actor, entry.request_id, entry.ip) == ("alice", "r-1", "127.0.0.1")
+    assert entry.detail == {"proofs": ["password"]}
     assert "wrong" not in str(list(found.values()))
 
 
