@@ -85,6 +85,11 @@ pages = [
         "conversations/<int:pk>/dismiss/<int:message_id>/", failed_messages.dismiss, name="dismiss"
     ),
     path("conversations/<int:pk>/contact/", contacts.make_contact, name="make_contact"),
+    path(
+        "conversations/<int:pk>/messages/<int:message_id>/order/",
+        decorators.beside_conversation(history.order_at_message),
+        name="order_then",
+    ),
     *panel_pages("conversations/<int:pk>/", decorators.beside_conversation),
     path("contacts/<int:pk>/", conversations.contact, name="contact"),
     path("contacts/<int:pk>/activity/", conversations.contact_activity, name="contact_activity"),

@@ -74,6 +74,8 @@ class Entry:
     # Why it hasn't been sent yet, or who handled the failed delivery.
     delivery: str = ""
     event_kind: str = ""
+    # Set if the contact wrote it and has orders: one of them as it was then.
+    then_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +134,11 @@ def thread(
     shown = found[:size]
     older = len(found) > size
     others = conversation.participants.exclude(contact=conversation.contact_id).exists()
-    entries = [_message(m, conversation, with_names=others) for m in shown]
+    orders = _order_ids(conversation.contact, scope)
+    entries = [_message(m, conversation, with_names=others, orders=orders) for m in shown]
     start = shown[-1].created_at if older and shown else conversation.created_at
     start = min(start, shown[-1].created_at) if shown else start
     if before is None:
-        orders = _order_ids(conversation.contact, scope)
         entries += [_event(event) for event in _events(orders, since=start)]
         entries += _approvals(orders, since=start)
         entries += _late_markers(conversation, shown, has_older=older)
@@ -197,7 +199,9 @@ def _order_ids(contact: Contact, scope: Scope) -> list[int]:
     return list(orders.values_list("pk", flat=True)[:_ORDERS_READ])
 
 
-def _message(message: Message, conversation: Conversation, *, with_names: bool) -> Entry:
+def _message(
+    message: Message, conversation: Conversation, *, with_names: bool, orders: Collection[int]
+) -> Entry:
     author = message.author
     name = (author.get_short_name() or author.get_username()) if author else ""
     sender = message.sender
@@ -208,6 +212,9 @@ def _message(message: Message, conversation: Conversation, *, with_names: bool) 
         if sender is not None and is_other:
             url = reverse("inbox:contact", args=[sender.contact_id])
             address = sender.address if sender.address != name else ""
+    then_url = ""
+    if message.kind == MessageKind.INBOUND and orders and not is_other:
+        then_url = reverse("inbox:order_then", args=[conversation.pk, message.pk])
     return Entry(
         key=f"message-{message.pk}",
         kind=message.kind,
@@ -224,6 +231,7 @@ def _message(message: Message, conversation: Conversation, *, with_names: bool) 
         delivery_state=message.delivery_state,
         error=status_text.said(message.error),
         delivery=status_text.on_its_way(message),
+        then_url=then_url,
     )
 
 

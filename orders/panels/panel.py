@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -201,12 +201,19 @@ def orders_panel(
 
 def _open_order(orders: Sequence[Order], mentioned: str) -> int | None:
     """Return the ID of the order the customer mentioned, else of the newest."""
-    words = set(_PUNCTUATION.sub(" ", mentioned).split())
+    if named := mentioned_order(orders, mentioned):
+        return named.pk
+    return orders[0].pk if orders else None
+
+
+def mentioned_order(orders: Iterable[Order], text: str) -> Order | None:
+    """Return the first of the orders that a text names by its number or ID; None if it names none."""
+    words = set(_PUNCTUATION.sub(" ", text).split())
     for order in orders:
         named = any(order_names.may_mean(word, order.name) for word in words)
         if named or str(order.legacy_id) in words:
-            return order.pk
-    return orders[0].pk if orders else None
+            return order
+    return None
 
 
 def _refunded_anything(refund: Refund) -> bool:

@@ -33,7 +33,7 @@ class Change:
 
 
 # The sums on the card, in the same order and with the same labels.
-_SUMS: Final[dict[str, _StrPromise]] = {
+SUMS: Final[dict[str, _StrPromise]] = {
     "subtotal": gettext_lazy("Subtotal"),
     "discounts": gettext_lazy("Discounts"),
     "shipping": gettext_lazy("Shipping"),
@@ -100,11 +100,12 @@ def _statuses(
         _("Payment"), badges.payment_badge(before).label, badges.payment_badge(after).label
     )
     yield from _moved(
-        _("Fulfillment"), _fulfillment(before, at, zone), _fulfillment(after, at, zone)
+        _("Fulfillment"), fulfillment_text(before, at, zone), fulfillment_text(after, at, zone)
     )
 
 
-def _fulfillment(order: OrderSnapshot, at: datetime, zone: tzinfo) -> str:
+def fulfillment_text(order: OrderSnapshot, at: datetime, zone: tzinfo) -> str:
+    """Return the fulfillment status at a moment, with its details in brackets."""
     label = badges.fulfillment_badge(order, now=at, zone=zone).label
     details = [badge.label for badge in badges.fulfillment_details(order, zone=zone)]
     return f"{label} ({', '.join(details)})" if details else label
@@ -120,7 +121,7 @@ def _moved(what: str, before: str | Money, after: str | Money) -> Iterator[str]:
 
 
 def _sums(before: OrderMoney, after: OrderMoney) -> Iterator[str]:
-    for name, label in _SUMS.items():
+    for name, label in SUMS.items():
         old, new = getattr(before, name), getattr(after, name)
         # None means an earlier release didn't read it.
         if old is not None and new is not None:
@@ -134,17 +135,18 @@ def _lines(before: OrderSnapshot, after: OrderSnapshot) -> Iterator[str]:
         known = old.get(gid)
         if known is None:
             yield _("Added: %(item)s × %(count)s") % {
-                "item": _item(line),
+                "item": item_name(line),
                 "count": line.current_quantity,
             }
             continue
-        yield from _moved(_item(line), str(known.current_quantity), str(line.current_quantity))
-        yield from _moved(_("%s, price") % _item(line), known.total, line.total)
+        yield from _moved(item_name(line), str(known.current_quantity), str(line.current_quantity))
+        yield from _moved(_("%s, price") % item_name(line), known.total, line.total)
     for gid in old.keys() - new.keys():
-        yield _("Removed: %s") % _item(old[gid])
+        yield _("Removed: %s") % item_name(old[gid])
 
 
-def _item(line: LineItem) -> str:
+def item_name(line: LineItem) -> str:
+    """Return an item's title and variant."""
     return f"{line.title} ({line.variant_title})" if line.variant_title else line.title
 
 
@@ -162,11 +164,11 @@ def _parcels(
         elif not single or parcel.status != known.status:
             to = after.shipping_address
             yield from _moved(
-                name, _parcel_label(known, at, zone, to), _parcel_label(parcel, at, zone, to)
+                name, parcel_text(known, at, zone, to), parcel_text(parcel, at, zone, to)
             )
     for _gid in old.keys() - {parcel.gid for parcel in after.fulfillments}:
         yield _("A parcel was removed")
-    earlier, later = _numbers(before), _numbers(after)
+    earlier, later = tracking_numbers(before), tracking_numbers(after)
     for tracking in later:
         if tracking not in earlier:
             yield _("Tracking %s added") % tracking
@@ -175,11 +177,12 @@ def _parcels(
             yield _("Tracking %s removed") % tracking
 
 
-def _parcel_label(parcel: Fulfillment, at: datetime, zone: tzinfo, to: Address | None) -> str:
+def parcel_text(parcel: Fulfillment, at: datetime, zone: tzinfo, to: Address | None) -> str:
+    """Return where a parcel is at a moment."""
     return badges.parcel_badge(parcel, now=at, zone=zone, to=to).label
 
 
-def _numbers(order: OrderSnapshot) -> list[str]:
+def tracking_numbers(order: OrderSnapshot) -> list[str]:
     """Return the tracking numbers an agent sees, in order and without duplicates."""
     live = badges.live_fulfillments(order)
     found = (tracking.number for parcel in live for tracking in parcel.tracking if tracking.number)

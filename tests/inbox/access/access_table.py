@@ -80,6 +80,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "inbox:send_again":                             ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:dismiss":                                ("LRMMMRRLL", "LR+0+RRLL"),
     "inbox:make_contact":                           ("LRMMMRRLL", "LR+0+RRLL"),
+    "inbox:order_then":                             ("LR+0+RRLL", "LRM0MRRLL"),
     "inbox:orders":                                 ("LR+0+RRLL", "LRM0MRRLL"),
     "inbox:orders_refresh":                         ("LRM0MRRLL", "LR+0+RRLL"),
     "inbox:order_card":                             ("LR+0+RRLL", "LRM0MRRLL"),
