@@ -46,6 +46,7 @@ def dialog_pages(order: str, action: str, wrap: decorators.Decorator) -> list[UR
         path(f"{order}confirm/", wrap(confirming.confirm), name="order_confirm"),
         path(f"{order}history/", wrap(history.order_history), name="order_history"),
         path(action, wrap(actions.action), name="order_action"),
+        path(f"{action}replay/", wrap(history.action_replay), name="action_replay"),
         path(f"{action}withdraw/", wrap(actions.withdraw), name="action_withdraw"),
         path(f"{action}again/", wrap(actions.again), name="action_again"),
         path(f"{action}check/", wrap(actions.check), name="action_check"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -48,11 +48,13 @@ def billing_address(snapshot: OrderSnapshot) -> Address | None:
     return own if _written(own) != Address() else None
 
 
-def transactions(snapshot: OrderSnapshot) -> tuple[TransactionRow, ...]:
-    """Return every transaction Shopify reports, oldest first."""
+def transactions(
+    snapshot: OrderSnapshot, *, gids: Collection[str] | None = None
+) -> tuple[TransactionRow, ...]:
+    """Return the transactions Shopify reports, oldest first: those with these gids, or every one."""
     latest = datetime.max.replace(tzinfo=UTC)
     rows = sorted(snapshot.transactions, key=lambda each: each.processed_at or latest)
-    return tuple(_transaction(row) for row in rows)
+    return tuple(_transaction(row) for row in rows if gids is None or row.gid in gids)
 
 
 def _details(snapshot: OrderSnapshot) -> Iterator[Detail]:

@@ -44,6 +44,7 @@ from orders.previews.summary import (
     Preview,
     SummaryItem,
     goods_rows,
+    summary_rows,
 )
 from orders.previews.tokens import Confirmed, open_token, read_token, sign_token
 
@@ -79,6 +80,7 @@ __all__ = [
     "ruling_for",
     "sign_token",
     "suggest",
+    "summary_rows",
     "through",
     "untouched_rows",
 ]

@@ -91,7 +91,7 @@ def summarize(
         order=order,
         proposal=proposal,
         items=items,
-        rows=_rows(snapshot, proposal, is_paid=bool(net)),
+        rows=summary_rows(snapshot, proposal),
         total=snapshot.money.total.presentment,
         paid=snapshot.money.received.presentment,
         refunded_before=snapshot.money.refunded.presentment,
@@ -103,9 +103,8 @@ def summarize(
     )
 
 
-def _rows(
-    snapshot: OrderSnapshot, proposal: Proposal, *, is_paid: bool
-) -> tuple[tuple[str, str], ...]:
+def summary_rows(snapshot: OrderSnapshot, proposal: Proposal) -> tuple[tuple[str, str], ...]:
+    """Return what the review screen says of a proposal for this order, as (label, text)."""
     yes_no = {True: _("Yes"), False: _("No")}
     rows = [(_("Reason"), proposal.reason_label)]
     # Refunding only an amount never needs a return, so the row would say nothing.
@@ -116,7 +115,7 @@ def _rows(
     if proposal.shipments_to_cancel:
         count = len(proposal.shipments_to_cancel)
         rows.append((_("Shipment records to cancel"), str(count)))
-    if proposal.kind == ActionKind.CANCEL and is_paid:
+    if proposal.kind == ActionKind.CANCEL and rules.net_paid(snapshot):
         rows.append((pgettext("noun", "Refund"), _("Later")))
     if proposal.method == RefundMethod.STORE_CREDIT:
         rows.append((_("Refund to"), str(proposal.method.label)))

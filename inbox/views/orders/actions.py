@@ -25,7 +25,7 @@ from orders.models import ActionKind, Order, OrderAction
 @require_GET
 def action(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Show the state of an action."""
-    found = _action(request, place, action_id)
+    found = get_action(place, action_id)
     return render_action(request, place, found.order, found)
 
 
@@ -35,7 +35,7 @@ def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
 
     Shows the summary with what changed since, and keeps everything that was typed.
     """
-    found = _action(request, place, action_id)
+    found = get_action(place, action_id)
     order, proposal = found.order, previews.decode_proposal(found.proposal)
     by, now = access.agent_of(request), timezone.now()
     is_refund = proposal.kind == ActionKind.REFUND
@@ -62,7 +62,7 @@ def again(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
 @require_POST
 def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Withdraw an action that was not sent yet."""
-    found = _action(request, place, action_id)
+    found = get_action(place, action_id)
     refusal = place.withdrawing_refusal(request.user, found)
     if refusal is None:
         try:
@@ -77,18 +77,18 @@ def withdraw(request: HttpRequest, place: Place, action_id: int) -> HttpResponse
 @require_POST
 def check(request: HttpRequest, place: Place, action_id: int) -> HttpResponse:
     """Check with Shopify how an action went. Every agent may, since it only reads."""
-    found = _action(request, place, action_id)
+    found = get_action(place, action_id)
     services.check_now(action_id=found.pk, now=timezone.now())
     if not fragment_requests.is_fragment(request):
         return HttpResponseRedirect(place.home_url)
     return panel.render_panel(request, place)
 
 
-def _action(request: HttpRequest, place: Place, action_id: int) -> OrderAction:
+def get_action(place: Place, action_id: int) -> OrderAction:
+    """Return an action on one of the orders that are shown here; Http404 for any other."""
     found = get_object_or_404(
         OrderAction.objects.select_related("order__store", "requested_by"), pk=action_id
     )
-    # Raises Http404 unless the action's order is one of this place.
     place.get_order(found.order_id)
     return found
 

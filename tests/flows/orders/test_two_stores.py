@@ -69,6 +69,7 @@ VERBS = {
     "action_withdraw",
     "action_check",
     "action_again",
+    "action_replay",
     "approve",
     "signing_options",
     "decline",
