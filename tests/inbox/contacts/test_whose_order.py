@@ -17,6 +17,7 @@ from inbox import access
 from inbox.contacts import (
     identities,
     matching,
+    proven_addresses,
 )
 from inbox.contacts.identities import OrderKeys
 from inbox.models import (
@@ -630,3 +631,10 @@ def test_whether_a_senders_address_is_verified(here: Store, alice: User) -> None
     assert access.is_sender_verified(order) is True
     customer_of(here, JANINE, EMAIL)
     assert access.is_sender_verified(order) is False, "either customer may have written"
+
+
+def test_blank_addresses_are_none_and_others_lose_their_spaces() -> None:
+    found = proven_addresses.weigh(email="  ", phone=" ", verified=None, always=True)
+    assert (found.proven, found.claimed, found.not_understood) == ((), (), ())
+    found = proven_addresses.weigh(email=" nonsense ", phone=" 12 ", verified=None, always=True)
+    assert [address.value for address in found.not_understood] == ["nonsense", "12"]

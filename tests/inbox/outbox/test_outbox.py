@@ -28,6 +28,8 @@ from inbox.models import (
     SendState,
     Via,
 )
+from inbox.outbox import claiming
+from inbox.outbox.delivery_lanes import Way
 from inbox.suppression import consent
 from inbox.tasks import sweep_outbox
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
@@ -425,3 +427,31 @@ def test_a_message_of_long_ago_comes_back_to_the_team(
     assert carrier.taken == []
     assert message.delivery_state == DeliveryState.FAILED
     assert Conversation.objects.get().has_undelivered
+
+
+def test_a_row_of_a_campaign_that_was_turned_off_does_not_leave(
+    row: CampaignMessage, carrier: Carrier
+) -> None:
+    found = written(row)
+    Campaign.objects.update(is_active=False)
+    outbox.deliver_campaign(found.pk)
+    found.refresh_from_db()
+    assert carrier.taken == []
+    assert found.error == "The campaign has since been turned off."
+
+
+def test_one_channel_sends_two_messages_at_a_time(message: Message) -> None:
+    for number in range(3):
+        talk = Conversation.objects.create(
+            channel=message.channel,
+            contact=message.conversation.contact,
+            external_id=f"c-{number + 2}",
+        )
+        Message.objects.create(
+            conversation=talk,
+            channel=message.channel,
+            kind=MessageKind.REPLY,
+            text="x",
+            delivery_state=DeliveryState.PENDING,
+        )
+    assert len(claiming.ready(Way.CALLBACK, now=timezone.now())) == 2

@@ -33,7 +33,7 @@ from inbox.models import (
     Message,
     MessageKind,
 )
-from inbox.outbox import outcomes
+from inbox.outbox import outcomes, status_text
 from inbox.outbox.claiming import Claimed
 from inbox.tasks import sweep_outbox
 from orders.models import EventKind, EventSource, Order, OrderEvent, Store
@@ -454,3 +454,50 @@ def test_two_who_settle_the_last_two_at_once_leave_no_mark(
         elif sql.startswith("SELECT") and '"inbox_message"."handled_at" IS NULL' in sql:
             asked.append("counts")
     assert asked == ["locks", "counts"]
+
+
+def test_of_two_that_failed_at_the_same_moment_only_the_named_one_is_handled(
+    given_up: Message, down: list[str], alice: User
+) -> None:
+    failed_at = given_up.failed_at
+    assert failed_at is not None
+    other = Message.objects.create(
+        conversation=given_up.conversation,
+        channel=given_up.channel,
+        kind=MessageKind.REPLY,
+        text="And a second",
+        delivery_state=DeliveryState.FAILED,
+        failed_at=failed_at,
+    )
+    down.clear()
+    assert outcomes.send_again(message=given_up, failed_at=failed_at, by=alice)
+    other.refresh_from_db()
+    assert (other.delivery_state, other.handled_by) == (DeliveryState.FAILED, None)
+    assert not outcomes.send_again(message=given_up, failed_at=failed_at, by=alice)
+    assert outcomes.dismiss(message=other, failed_at=failed_at, by=alice)
+    assert not outcomes.dismiss(message=other, failed_at=failed_at, by=alice)
+
+
+def test_what_is_sent_again_waits_for_no_earlier_lease_or_back_off(
+    given_up: Message, down: list[str], as_alice: Client
+) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    Message.objects.filter(pk=given_up.pk).update(lease_until=later, next_attempt_at=later)
+    down.clear()
+    press(as_alice, given_up, "again")
+    given_up.refresh_from_db()
+    assert given_up.delivery_state == DeliveryState.SENT
+
+
+def test_every_undelivered_message_is_listed_oldest_first(given_up: Message) -> None:
+    for text in ("Second", "Third"):
+        Message.objects.create(
+            conversation=given_up.conversation,
+            channel=given_up.channel,
+            kind=MessageKind.REPLY,
+            text=text,
+            delivery_state=DeliveryState.FAILED,
+            failed_at=timezone.now(),
+        )
+    found = status_text.undelivered(Conversation.objects.get())
+    assert [one.text for one in found] == ["Your money is on its way", "Second", "Third"]

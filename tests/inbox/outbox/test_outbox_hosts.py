@@ -287,3 +287,14 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
         sent(message)
     assert message.attempts == delivery_lanes.FAILURES + 1
     assert Route.objects.get(key=f"callback:{message.channel_id}").failures == 0
+
+
+def test_a_route_pauses_longer_with_each_failure_from_the_third() -> None:
+    now = timezone.now()
+    Route.objects.create(key="callback:1")
+    pauses_s = []
+    for _ in range(7):
+        delivery_lanes.did_not_answer("callback:1", now=now)
+        until = Route.objects.get().rest_until
+        pauses_s.append((until - now).total_seconds() if until else 0)
+    assert pauses_s == [0, 0, 30, 60, 120, 300, 300]
