@@ -474,7 +474,17 @@ def test_of_two_that_failed_at_the_same_moment_only_the_named_one_is_handled(
     other.refresh_from_db()
     assert (other.delivery_state, other.handled_by) == (DeliveryState.FAILED, None)
     assert not outcomes.send_again(message=given_up, failed_at=failed_at, by=alice)
+    third = Message.objects.create(
+        conversation=given_up.conversation,
+        channel=given_up.channel,
+        kind=MessageKind.REPLY,
+        text="And a third",
+        delivery_state=DeliveryState.FAILED,
+        failed_at=failed_at,
+    )
     assert outcomes.dismiss(message=other, failed_at=failed_at, by=alice)
+    third.refresh_from_db()
+    assert third.handled_by is None
     assert not outcomes.dismiss(message=other, failed_at=failed_at, by=alice)
 
 
@@ -501,3 +511,19 @@ def test_every_undelivered_message_is_listed_oldest_first(given_up: Message) -> 
         )
     found = status_text.undelivered(Conversation.objects.get())
     assert [one.text for one in found] == ["Your money is on its way", "Second", "Third"]
+
+
+def test_sending_again_starts_over_and_names_the_failure_it_answers(
+    given_up: Message, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "wake", lambda _message: None)
+    failed_at = given_up.failed_at
+    assert failed_at is not None
+    earlier = failed_at - timedelta(seconds=1)
+    assert not outcomes.send_again(message=given_up, failed_at=earlier, by=alice)
+    assert not outcomes.dismiss(message=given_up, failed_at=earlier, by=alice)
+    assert outcomes.send_again(message=given_up, failed_at=failed_at, by=alice)
+    found = Message.objects.get(pk=given_up.pk)
+    assert (found.delivery_state, found.attempts) == (DeliveryState.PENDING, 0)
+    assert (found.error, found.failed_at) == ("", None)
+    assert not Conversation.objects.get().has_undelivered

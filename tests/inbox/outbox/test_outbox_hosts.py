@@ -292,9 +292,14 @@ def test_a_refusal_of_one_message_says_nothing_of_the_others(
 def test_a_route_pauses_longer_with_each_failure_from_the_third() -> None:
     now = timezone.now()
     Route.objects.create(key="callback:1")
+    Route.objects.create(key="callback:2")
     pauses_s = []
     for _ in range(7):
         delivery_lanes.did_not_answer("callback:1", now=now)
-        until = Route.objects.get().rest_until
+        until = Route.objects.get(key="callback:1").rest_until
         pauses_s.append((until - now).total_seconds() if until else 0)
     assert pauses_s == [0, 0, 30, 60, 120, 300, 300]
+    other = Route.objects.get(key="callback:2")
+    assert (other.failures, other.rest_until) == (0, None)
+    # A route that is gone has nothing to count.
+    delivery_lanes.did_not_answer("callback:3", now=now)
