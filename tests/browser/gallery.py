@@ -145,6 +145,12 @@ def history(page: Page, variant: Variant) -> None:
     expect(page.locator("#history")).to_be_visible(timeout=PATIENCE_MS)
 
 
+def then(page: Page, variant: Variant) -> None:
+    conversation("1060")(page, variant)
+    page.locator("#thread .message-meta a[href$='/order/']").last.click()
+    expect(page.locator("#order-then")).to_be_visible(timeout=PATIENCE_MS)
+
+
 def own_page(words: str) -> Callable[[Page, Variant], None]:
     def go(page: Page, variant: Variant) -> None:
         page.goto(f"/inbox/orders/?q={words}")
@@ -340,6 +346,7 @@ SCENES: Final = (
     Scene("menu-order", menu("1060", "#panel .order-actions .menu")),
     Scene("menu-account", menu("1060", ".topbar .menu")),
     Scene("history", history),
+    Scene("order-then", then),
     Scene("panel-searched", searched),
     Scene("panel-filtered", filtered),
     Scene("toast", toast),

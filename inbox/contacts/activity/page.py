@@ -49,6 +49,8 @@ class Row:
     text: str = ""
     conversation_url: str = ""
     where: str = ""
+    # What the agent saw who requested it.
+    replay_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class _Rows:
             detail=text.detail,
             conversation_url=self._origin_url(event.action),
             where=status_texts.where(event.action) if event.action else "",
+            replay_url=_replay_url(event.action) if event.action else "",
         )
 
     def _step(self, step: Step) -> Row:
@@ -183,6 +186,7 @@ class _Rows:
             detail=step.detail,
             conversation_url=self._origin_url(step.action),
             where=status_texts.where(step.action),
+            replay_url=_replay_url(step.action),
         )
 
     def _campaign(self, sent: CampaignMessage) -> Row:
@@ -247,6 +251,10 @@ def _delivery(row: Message | CampaignMessage) -> str:
 def _message_url(message: Message) -> str:
     url = reverse("inbox:conversation", args=[message.conversation_id])
     return f"{url}?message={message.pk}#message-{message.pk}"
+
+
+def _replay_url(action: OrderAction) -> str:
+    return reverse("order:action_replay", args=[action.pk])
 
 
 def _order_url(order_id: int) -> str:

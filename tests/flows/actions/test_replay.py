@@ -78,7 +78,9 @@ def test_it_shows_the_click_what_followed_and_shopifys_times(
     assert pairs(replay(as_alice, f"/inbox/orders/actions/{action.pk}/")) == found
     assert "<html" not in replay(as_alice, beside, **{"HX-Request": "true"})
     history = as_alice.get(f"/inbox/orders/{action.order_id}/history/").content.decode()
-    assert f'href="/inbox/orders/actions/{action.pk}/replay/"' in history
+    activity = as_alice.get(f"/inbox/contacts/{conversation.contact_id}/").content.decode()
+    for shown in (history, activity):
+        assert f'href="/inbox/orders/actions/{action.pk}/replay/"' in shown
 
 
 def test_without_the_state_of_that_time_it_says_so(as_alice: Client, action: OrderAction) -> None:
