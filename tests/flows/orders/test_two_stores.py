@@ -44,7 +44,7 @@ WALKED = {
     "inbox:order_search",
     "inbox:order_card",
     "inbox:order_history",
-    # tests/flows/orders/test_order_then.py asks for another store's order.
+    # tests/flows/orders/history/test_order_then.py asks for another store's order.
     "inbox:order_then",
 }
 # Doors that only change something, or are about the person; those about money are gone through by

@@ -22,7 +22,7 @@ from orders.versions import keep, time_travel
 from practice_store.changes import staff_actions
 from practice_store.state import Tracking
 from shopify_sync.sync import backfill
-from tests.flows.orders.test_history import history, writes_again
+from tests.flows.orders.history.test_history import history, writes_again
 from tests.flows.test_main_job import panel
 from tests.shopify_sync.test_backfill import finish
 from tests.support.shop.in_process import DOMAIN, Shop

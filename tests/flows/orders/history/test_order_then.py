@@ -14,7 +14,7 @@ from django.utils import timezone
 from inbox.models import Contact, Conversation, IdentityKind, Message
 from orders.models import Order, OrderVersion, Store
 from orders.privacy import retention
-from tests.flows.orders.test_history import arrives, shipped, writes_again
+from tests.flows.orders.history.test_history import arrives, shipped, writes_again
 from tests.support.shop.in_process import Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
