@@ -209,7 +209,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     list_filter = ["state", "endpoint", "event_type"]
     list_select_related = ["endpoint"]
     search_fields = ["message_id__exact"]
-    search_help_text = "A whole message ID, as in the header webhook-id."
     actions = ["send_again"]
     fieldsets = [
         ("Message", {"fields": ["event_type", "endpoint", "message_id", "created_at", "payload"]}),
