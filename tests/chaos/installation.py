@@ -51,6 +51,8 @@ class Installation:
 
         self.folder = folder
         self.broker = broker
+        # What the database said each time it gave up waiting for a lock that an agent needed.
+        self.lock_waits: list[str] = []
         # The workers are forked by a process of their own, before this one has threads.
         self.workers = Workers()
         call_command("migrate", verbosity=0)
@@ -217,7 +219,12 @@ class Installation:
                 origin="chaos",
                 guard=lambda _order: None,
             )
-        except (ActionRefused, StalePreview, ShopUnreachable):
+        except ActionRefused as error:
+            # `refused_when_busy` says so instead of letting the database's error through.
+            if error.refusal.code == "busy":
+                self.lock_waits.append(str(error.__cause__))
+            return None
+        except (StalePreview, ShopUnreachable):
             return None
 
     def _insist(self, work: Callable[..., Any], *words: Any) -> None:
