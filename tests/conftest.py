@@ -36,6 +36,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("unhurried")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a database can make a difference to. Before pytest looks at -m."""
+    for item in items:
+        used = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(used):
+            item.add_marker("database")
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays to the end: looking through it for garbage again and again
     took an eighth of the suite's time."""
