@@ -6,6 +6,7 @@ them (404). Pages, fragments, search, REST, frames, live updates and the admin s
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +56,13 @@ class Scope:
         """Those of these stores that are switched on."""
         rows = Store.objects.active()
         return rows if self.stores is None else rows.filter(pk__in=self.stores)
+
+    def seen_conversations(self, wanted: Collection[int]) -> Ids:
+        """Return those of these conversations' IDs that are theirs. No query if they see all."""
+        if not wanted or self.teams is None:
+            return frozenset(wanted)
+        rows = self.conversations().filter(pk__in=wanted)
+        return frozenset(rows.order_by().values_list("pk", flat=True))
 
     def sees_store(self, store_id: int) -> bool:
         """Return whether this store is one of them."""

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from core.database.keyset import rows_before
 from inbox.contacts import identities
-from inbox.models import Contact, Conversation, Message, MessageKind
+from inbox.models import Conversation, Message, MessageKind
 from inbox.outbox import status_text
 from inbox.visibility import EVERYTHING, Scope
 from orders.actions import approval_history, status_texts
@@ -25,8 +25,6 @@ from orders.models import EventKind, EventSource, OrderEvent
 MESSAGES_A_PAGE: Final = 50
 MESSAGES_AT_MOST: Final = 300
 EVENTS_READ: Final = 60
-# More than any person has.
-_ORDERS_READ: Final = 1000
 # Longer than a working messenger takes to deliver a message.
 LATE: Final = timedelta(minutes=10)
 _LATE_SHOWN: Final = 5
@@ -134,7 +132,8 @@ def thread(
     shown = found[:size]
     older = len(found) > size
     others = conversation.participants.exclude(contact=conversation.contact_id).exists()
-    orders = _order_ids(conversation.contact, scope)
+    keys = identities.order_keys(conversation.contact, stores=scope.stores)
+    orders = identities.newest_orders(keys).ids
     entries = [_message(m, conversation, with_names=others, orders=orders) for m in shown]
     start = shown[-1].created_at if older and shown else conversation.created_at
     start = min(start, shown[-1].created_at) if shown else start
@@ -188,15 +187,6 @@ def _events(orders: Collection[int], *, since: datetime) -> Iterable[OrderEvent]
         .select_related("order__store", "actor", "action__requested_by", "action__order__store")
         .order_by("-occurred_at")[:EVENTS_READ]
     )
-
-
-def _order_ids(contact: Contact, scope: Scope) -> list[int]:
-    """Return the IDs of the contact's newest orders, for the queries of what happened to them.
-
-    As a subquery, PostgreSQL expects a third of all orders from it and reads every event there is.
-    """
-    orders = identities.orders_of(contact, stores=scope.stores)
-    return list(orders.values_list("pk", flat=True)[:_ORDERS_READ])
 
 
 def _message(

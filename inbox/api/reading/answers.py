@@ -81,6 +81,7 @@ class TimelineOut(S):
 
     results = EventOut(many=True)
     next = serializers.CharField(allow_null=True)
+    is_complete = serializers.BooleanField()
 
 
 class DecisionOut(ActionOut):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.http import Http404
 from django.shortcuts import get_object_or_404
@@ -31,9 +31,6 @@ from inbox.panel import search as order_search
 from inbox.visibility import Scope, scope_of
 from orders.models import OrderEvent, Store
 from orders.panels.event_texts import text_of
-
-# More than any person has.
-_ORDERS_READ: Final = 1000
 
 
 class Contacts(Endpoint):
@@ -109,10 +106,14 @@ class Timeline(Endpoint):
 
     @extend_schema(parameters=[paging.AFTER], responses=TimelineOut)
     def get(self, request: Request, contact_id: int) -> Response:
-        """List what happened to a contact's orders, the newest first, each fact once."""
+        """List what happened to a contact's orders, the newest first, each fact once.
+
+        Of their newest 1,000 orders; `is_complete` says whether they have no more than that.
+        """
         contact, scope = _contact(request, contact_id)
         after = paging.place(request)
-        rows = OrderEvent.objects.filter(order__in=_order_ids(contact, scope))
+        orders = identities.newest_orders(identities.order_keys(contact, stores=scope.stores))
+        rows = OrderEvent.objects.filter(order__in=orders.ids)
         if after:
             rows = rows.filter(rows_before(("occurred_at", "pk"), after))
         newest = rows.select_related("order__store", "actor", "action__requested_by")
@@ -125,6 +126,7 @@ class Timeline(Endpoint):
                 at=lambda event: (event.occurred_at, event.pk),
                 shown=[_event(event, seen) for event in shown[: paging.PAGE]],
             )
+            | {"is_complete": orders.are_all}
         )
 
 
@@ -169,21 +171,11 @@ def _contact(request: Request, contact_id: int) -> tuple[Contact, Scope]:
     return contact, own
 
 
-def _order_ids(contact: Contact, scope: Scope) -> list[int]:
-    """Return the IDs of the contact's newest orders.
-
-    As a subquery, PostgreSQL expects a third of all orders from it and reads every event there is.
-    """
-    orders = identities.orders_of(contact, stores=scope.stores)
-    return list(orders.values_list("pk", flat=True)[:_ORDERS_READ])
-
-
 def _seen_origins(events: Iterable[OrderEvent], scope: Scope) -> frozenset[int]:
     """Return the IDs of the conversations that these came from, if in the scope."""
     origins = (event.action.origin for event in events if event.action)
     wanted = {pk for origin in origins if (pk := conversation_id(origin)) is not None}
-    rows = scope.conversations().filter(pk__in=wanted)
-    return frozenset(rows.order_by().values_list("pk", flat=True))
+    return scope.seen_conversations(wanted)
 
 
 def _brief(contact: Contact) -> dict[str, Any]:

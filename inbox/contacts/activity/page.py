@@ -3,7 +3,7 @@ first, a page at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -64,12 +64,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page of rows. `older_url` is empty on the last page and `newest_url` on the first; `live_src`
+    """A page of rows. `limits` says what older rows are left out. `older_url` is empty on the last page and `newest_url` on the first; `live_src`
     returns the first page again, and is empty on every other."""
 
     rows: tuple[Row, ...]
     filters: tuple[Filter, ...]
     is_narrowed: bool
+    limits: tuple[str, ...]
     older_url: str
     newest_url: str
     live_src: str
@@ -99,6 +100,7 @@ def page_of(contact: Contact, *, scope: Scope, show: str = "", after: str = "") 
             for one, label in LABELS.items()
         ),
         is_narrowed=wanted != Show.ALL,
+        limits=sources.limits if len(found) <= ROWS_A_PAGE else (),
         older_url=_url(here, older) if older else "",
         newest_url=_url(here, query) if place else "",
         live_src="" if place else _url(live, query, at=""),
@@ -125,7 +127,7 @@ class _Rows:
         self._with_store = self.scope.active_stores().count() > 1
         entries = [row for row in found if isinstance(row, AuditEntry)]
         self._steps = approval_history.steps_from(entries)
-        self._seen = _seen_conversations(self._origins(found), self.scope)
+        self._seen = self.scope.seen_conversations(self._origins(found))
         return tuple(row for each in found if (row := self._row(each)))
 
     def _origins(self, found: Iterable[Model]) -> set[int]:
@@ -212,12 +214,6 @@ class _Rows:
     def _origin_url(self, action: OrderAction | None) -> str:
         pk = conversation_id(action.origin) if action else None
         return reverse("inbox:conversation", args=[pk]) if pk in self._seen else ""
-
-
-def _seen_conversations(wanted: Collection[int], scope: Scope) -> frozenset[int]:
-    if not wanted or scope.teams is None:
-        return frozenset(wanted)
-    return frozenset(scope.conversations().filter(pk__in=wanted).values_list("pk", flat=True))
 
 
 def _message(message: Message) -> Row:

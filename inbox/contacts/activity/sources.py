@@ -15,11 +15,13 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django.db.models import Model, Q, QuerySet
+from django.utils.formats import number_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.database.keyset import rows_before
 from inbox.contacts import identities
-from inbox.contacts.identities import OrderKeys
+from inbox.contacts.identities import NewestOrders, OrderKeys
 from inbox.models import CampaignMessage, Contact, Message, MessageKind, Participant, SendState
 from inbox.visibility import Scope
 from orders.actions import approval_history
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
 # More than any person has.
-_ORDERS_READ: Final = 1000
 _CONVERSATIONS_READ: Final = 200
 _CHECKOUTS_READ: Final = 200
 # What moved money, or was to; every other kind of event is news of the order itself.
@@ -135,22 +136,49 @@ class Sources:
         found = chain.from_iterable(self._of(source, after, size) for source in _OF_SHOW[self.show])
         return sorted(found, key=lambda row: row[0].key, reverse=True)[:size]
 
-    @cached_property
+    @property
+    def limits(self) -> tuple[str, ...]:
+        """What these rows were taken from only in part, in sentences."""
+        sources = _OF_SHOW[self.show]
+        found: list[str] = []
+        if (
+            Source.MESSAGE in sources
+            and max(map(len, (self._own, self._joined))) > _CONVERSATIONS_READ
+        ):
+            found.append(
+                gettext("Only the %(count)s most recent conversations are included.")
+                % {"count": number_format(_CONVERSATIONS_READ)}
+            )
+        if set(sources) != {Source.MESSAGE} and not self._orders.are_all:
+            found.append(
+                gettext("Only the %(count)s most recent orders are included.")
+                % {"count": number_format(identities.ORDERS_READ)}
+            )
+        if Source.CAMPAIGN in sources and len(self._checkouts) > _CHECKOUTS_READ:
+            found.append(
+                gettext("Only the %(count)s most recent checkouts are included.")
+                % {"count": number_format(_CHECKOUTS_READ)}
+            )
+        return tuple(found)
+
+    @property
     def conversations(self) -> list[int]:
         """The IDs of the contact's own conversations, the newest first."""
+        return self._own[:_CONVERSATIONS_READ]
+
+    @cached_property
+    def _own(self) -> list[int]:
         rows = self.scope.conversations().filter(contact=self.contact)
         newest = rows.order_by("-last_message_at", "-pk").values_list("pk", flat=True)
-        return list(newest[:_CONVERSATIONS_READ])
+        return list(newest[: _CONVERSATIONS_READ + 1])
 
     @cached_property
     def _keys(self) -> OrderKeys:
         return identities.order_keys(self.contact, stores=self.scope.stores)
 
     @cached_property
-    def _orders(self) -> list[int]:
-        # As a subquery, PostgreSQL expects a third of all orders from it and reads every event.
-        rows = identities.orders_by(self._keys).values_list("pk", flat=True)
-        return list(rows[:_ORDERS_READ])
+    def _orders(self) -> NewestOrders:
+        return identities.newest_orders(self._keys)
 
     @cached_property
     def _joined(self) -> list[int]:
@@ -159,7 +187,7 @@ class Sources:
             contact=self.contact, conversation__in=self.scope.conversations()
         )
         rows = rows.exclude(conversation__contact=self.contact).order_by("-pk")
-        return list(rows.values_list("pk", flat=True)[:_CONVERSATIONS_READ])
+        return list(rows.values_list("pk", flat=True)[: _CONVERSATIONS_READ + 1])
 
     @cached_property
     def _checkouts(self) -> list[int]:
@@ -168,7 +196,7 @@ class Sources:
             return []
         theirs = reduce(or_, (Q(store=store, customer_gid=gid) for store, gid in pairs))
         rows = Checkout.objects.filter(theirs).exclude(customer_gid="").order_by("-started_at")
-        return list(rows.values_list("pk", flat=True)[:_CHECKOUTS_READ])
+        return list(rows.values_list("pk", flat=True)[: _CHECKOUTS_READ + 1])
 
     def _of(
         self, source: Source, after: Position | None, size: int
@@ -186,7 +214,7 @@ class Sources:
                 yield Position(getattr(row, at), source, row.pk), row
 
     def _events(self) -> Iterable[tuple[QuerySet[Any], str]]:
-        rows = OrderEvent.objects.filter(order__in=self._orders)
+        rows = OrderEvent.objects.filter(order__in=self._orders.ids)
         if self.show == Show.MONEY:
             rows = rows.filter(kind__in=_MONEY)
         elif self.show == Show.ORDERS:
@@ -195,7 +223,7 @@ class Sources:
         yield rows.defer("order__document", "action__steps"), "occurred_at"
 
     def _steps(self) -> Iterable[tuple[QuerySet[Any], str]]:
-        yield approval_history.entries_of(self._orders), "at"
+        yield approval_history.entries_of(self._orders.ids), "at"
 
     def _campaigns(self) -> Iterable[tuple[QuerySet[Any], str]]:
         for theirs in self._campaign_causes():
@@ -208,10 +236,10 @@ class Sources:
             yield rows.defer("event__order__document"), "written_at"
 
     def _campaign_causes(self) -> Iterator[Q]:
-        if self._orders:
-            yield Q(event__order__in=self._orders)
+        if self._orders.ids:
+            yield Q(event__order__in=self._orders.ids)
         if self._checkouts:
-            yield Q(checkout__in=self._checkouts)
+            yield Q(checkout__in=self._checkouts[:_CHECKOUTS_READ])
 
     def _messages(self) -> Iterable[tuple[QuerySet[Any], str]]:
         kinds: Sequence[MessageKind] = (*_SAID, MessageKind.NOTE)
@@ -225,4 +253,4 @@ class Sources:
             yield rows.filter(conversation__in=self.conversations), "created_at"
         # Of other people's conversations, only what this person wrote.
         if self._joined:
-            yield rows.filter(sender__in=self._joined), "created_at"
+            yield rows.filter(sender__in=self._joined[:_CONVERSATIONS_READ]), "created_at"

@@ -13,6 +13,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from inbox.contacts import identities
+from inbox.contacts.activity import sources
 from inbox.contacts.activity.page import ROWS_A_PAGE
 from inbox.conversations import services
 from inbox.models import (
@@ -217,6 +219,38 @@ def test_a_campaign_in_the_conversation_is_one_row(
     assert rows(text).count("1") == 1
     assert "Campaign: Shipping news" in text
     assert rows(page(as_alice, f"/inbox/contacts/{talk.contact_id}/?show=campaigns")) == ["1"]
+
+
+def test_what_is_left_out_is_said_on_the_last_page(
+    as_alice: Client,
+    channel: Channel,
+    talk: Conversation,
+    order: Order,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    an_event(order, EventKind.PAID, 0)
+    for number in range(1, ROWS_A_PAGE + 1):
+        a_message(talk, MessageKind.NOTE, number)
+    address = f"/inbox/contacts/{talk.contact_id}/"
+    last = older(page(as_alice, address))
+    assert "most recent" not in page(as_alice, last)
+    second = an_order(store, 2, "jane1@example.com")
+    Order.objects.filter(pk=second.pk).update(customer_gid=order.customer_gid)
+    Conversation.objects.create(contact=talk.contact, channel=channel, external_id="second")
+    Conversation.objects.filter(pk=talk.pk).update(last_message_at=NOW + timedelta(hours=1))
+    monkeypatch.setattr(identities, "ORDERS_READ", 1)
+    monkeypatch.setattr(sources, "_CONVERSATIONS_READ", 1)
+    assert "most recent" not in page(as_alice, address)
+    for where, told in (
+        (last, ["orders", "conversations"]),
+        (f"{address}?show=money", ["orders"]),
+        (f"{address}?show=messages", ["conversations"]),
+    ):
+        text = page(as_alice, where)
+        for name in ("orders", "conversations", "checkouts"):
+            says = f"Only the 1 most recent {name} are included." in text
+            assert says == (name in told), (where, name)
 
 
 def test_a_message_that_failed_says_so(as_alice: Client, talk: Conversation) -> None:

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from inbox.api.reading import paging
+from inbox.contacts import identities
 from inbox.models import Contact, CustomerView
 from orders.models import ActionState, OrderAction, OrderEvent, Policy
 from orders.shopify_port import get_gateway
@@ -136,6 +137,16 @@ def test_the_timeline_has_each_event_of_the_contacts_orders_once(
     assert refunded["actor"] == agent.username
     assert refunded["order"]["store"] == side.store.domain
     assert (refunded["action"], refunded["conversation"]) == (side.action.pk, side.conversation.pk)
+
+
+def test_a_timeline_of_more_orders_than_are_read_says_so(
+    world: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, contact = world.people["agent"], world.north.conversation.contact
+    path = f"contacts/{contact.pk}/timeline/"
+    assert get(agent, path).json()["is_complete"] is True
+    monkeypatch.setattr(identities, "ORDERS_READ", 0)
+    assert get(agent, path).json() == {"results": [], "next": None, "is_complete": False}
 
 
 def test_a_token_of_some_stores_sees_their_part_of_a_contact(world: TwoTeams) -> None:
