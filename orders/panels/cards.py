@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from orders import rules
 from orders.actions import status_texts
+from orders.actions.requests import active_refusal
 from orders.errors import Refusal
 from orders.models import ActionState, Order, OrderAction, OrderEvent
 from orders.money import Money
@@ -102,7 +103,7 @@ def needs_attention(card: OrderCard) -> bool:
 
 def action_states(order: Order, *, acting: Refusal | None, now: datetime) -> tuple[Button, Button]:
     """Return the states of Cancel and Refund for the REST API, computed exactly as for the page."""
-    latest = order.actions.order_by("-pk").first()
+    latest = order.actions.select_related("requested_by").order_by("-pk").first()
     return _buttons(order, latest, acting, now)
 
 
@@ -185,7 +186,7 @@ def _buttons(
     snapshot = order.snapshot
     running = None
     if action and action.is_active:
-        running = Refusal("action_active", _("An action on this order is in progress."))
+        running = active_refusal(action)
     cancel_rule = cancel_refusal_for(order, now=now)
     refund_rule = rules.refund_refusal(snapshot)
     # With incomplete data the buttons stay visible and say why they can't be used.
