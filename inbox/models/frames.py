@@ -23,8 +23,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
 class FrameKind(models.TextChoices):
     """How a help desk says which customer is open, and how far that is believed."""
 
-    CHATWOOT = "chatwoot", "Chatwoot (dashboard app)"
-    GENERIC = "generic", "Other help desk (signed URL)"
+    CHATWOOT = "chatwoot", "Chatwoot, Zendesk, Freshdesk or Help Scout (agents log in here)"
+    GENERIC = "generic", "FreeScout or your own server (signed URL)"
 
 
 def normal_origin(text: str) -> str:
