@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -204,7 +205,13 @@ class FulfillmentOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """A movement of money, or the attempt, including authorizations and refunds."""
+    """A movement of money, or the attempt, including authorizations and refunds.
+
+    `acquirer_reference` is the number under which the cardholder's bank finds a refund; Shopify knows
+    it for refunds of Shopify Payments to some cards, days later. The settlement is in a
+    currency of the provider's, `settlement_rate` of it for one unit of the customer's. "" and
+    None mean not provided.
+    """
 
     gid: str
     kind: str
@@ -217,6 +224,9 @@ class Transaction:
     amount: MoneyBag
     parent_gid: str = ""
     account_number: str = ""
+    acquirer_reference: str = ""
+    settlement_currency: str = ""
+    settlement_rate: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

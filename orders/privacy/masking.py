@@ -84,7 +84,7 @@ def _event(event: FulfillmentEvent) -> FulfillmentEvent:
 
 
 def _payment(payment: Transaction) -> Transaction:
-    return replace(payment, account_number="")
+    return replace(payment, account_number="", acquirer_reference="")
 
 
 def _refund(refund: Refund) -> Refund:

@@ -47,6 +47,8 @@ class Conditions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_field
     jobs_kept_s: float | None = None
     refunds: tuple[RefundCourse, ...] = ("success",)
     bank_s: float = 5.0
+    # How long after a refund to a card its bank's reference is known; at Shopify it takes days.
+    reference_s: float = 86_400.0
     keeps_return_notes: bool = True
     refuses_bulk: str = ""
 

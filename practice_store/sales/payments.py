@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -13,6 +13,7 @@ from practice_store.sales import lifecycle
 from practice_store.state import ZERO, Order, Transaction
 
 STORE_CREDIT_GATEWAY: Final = "shopify_store_credit"
+SHOPIFY_PAYMENTS: Final = "shopify_payments"
 
 MANUAL_GATEWAYS: Final = frozenset(
     {"manual", "Cash on Delivery (COD)", "Bank Deposit", "Money Order"}
@@ -55,6 +56,18 @@ def add_transaction(
         body = payloads.transaction(context.shop, order, transaction)
         context.emit("order_transactions/create", body)
     return transaction
+
+
+def acquirer_reference(context: Context, refund: Transaction) -> str | None:
+    """Return the number under which the cardholder's bank finds a refund to a card.
+
+    None until the acquirer has booked it, which takes `conditions.reference_s` from the refund on.
+    """
+    due = refund.processed_at + timedelta(seconds=context.conditions.reference_s)
+    if refund.status != "SUCCESS" or not refund.account_number or context.now() < due:
+        return None
+    # 23 digits: a format, the acquirer, and its own number of the booking.
+    return f"74537604{refund.number_id % 10**15:015d}"
 
 
 def add_store_credit(

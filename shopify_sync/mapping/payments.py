@@ -21,6 +21,7 @@ from shopify_sync.mapping.values import (
     nodes,
     to_bag,
     to_count,
+    to_rate,
     to_text,
     to_time,
     well_formed,
@@ -82,6 +83,11 @@ def transaction(data: Json, shop: str, presentment: str) -> Transaction:
         amount=to_bag(data.get("amountSet"), shop, presentment),
         parent_gid=to_text(dig(data, "parentTransaction", "id")),
         account_number=to_text(data.get("accountNumber")),
+        acquirer_reference=to_text(
+            dig(data, "shopifyPaymentsSet", "refundSet", "acquirerReferenceNumber")
+        ),
+        settlement_currency=to_text(data.get("settlementCurrency")),
+        settlement_rate=to_rate(data.get("settlementCurrencyRate")),
     )
 
 

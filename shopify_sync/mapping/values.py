@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -71,6 +72,18 @@ def to_text(value: object) -> str:
 def to_count(value: Any) -> int:
     """Return an integer; 0 for null. Raises TypeError or ValueError for anything else."""
     return int(value) if value is not None else 0
+
+
+def to_rate(value: object) -> Decimal | None:
+    """Return an exchange rate; None for null and for anything that isn't a positive number.
+
+    A rate is only shown, so a strange one hides itself and not the order.
+    """
+    try:
+        rate = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return rate if rate.is_finite() and rate > 0 else None
 
 
 def to_time(text: object) -> datetime | None:

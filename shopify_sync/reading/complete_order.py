@@ -163,7 +163,8 @@ class _Reading:
             return
         for first in (MOST, _FEWER):
             try:
-                order = self._read(_LONG_LISTS[name], {"id": self._gid, "first": first})["order"]
+                variables = {"id": self._gid, "first": first, **self._optional(name)}
+                order = self._read(_LONG_LISTS[name], variables)["order"]
             except Refused as error:
                 logger.info("%s of %s, %s at once: %s", name, self._gid, first, error)
                 continue
@@ -174,6 +175,11 @@ class _Reading:
                 return
             break
         self.unread.add(name)
+
+    def _optional(self, name: str) -> Json:
+        """Return the list's optional field, if the first read of the order was allowed it."""
+        may = name == "transactions" and self._client.extras.get("tracing")
+        return {"tracing": True} if may else {}
 
     def _complete_tracking(self, parcel: Json) -> None:
         if len(parcel.get("trackingInfo") or ()) != TRACKING_READ:

@@ -61,13 +61,15 @@ def extras(connection: ShopConnection) -> dict[str, bool]:
     """Return which optional order fields this app may read, as variables of OrderForPanel.
 
     Disputes warn of a loss, so they are requested until the scopes are known; a refused read is
-    repeated without them (shopify_sync.reading.complete_order).
+    repeated without them (shopify_sync.reading.complete_order). So are the banks' references of
+    refunds (`tracing`), for which Shopify documents no scope.
     """
     scopes = {str(scope).replace("write_", "read_", 1) for scope in connection.scopes}
     return {
         "statusPage": connection.sees_customer_pages,
         "paymentTerms": PAYMENT_TERMS_SCOPE in scopes,
         "disputes": not scopes or DISPUTES_SCOPE in scopes,
+        "tracing": True,
     }
 
 

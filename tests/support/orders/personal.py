@@ -6,6 +6,7 @@ import dataclasses
 import typing
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from orders import snapshot as snapshots
@@ -54,6 +55,7 @@ KEPT: dict[str, set[str]] = {
         "gateway_label",
         "error_code",
         "parent_gid",
+        "settlement_currency",
     },
     "RefundTransaction": {"gid", "status", "gateway", "error_code"},
     "Refund": {"gid", "return_gid"},
@@ -84,6 +86,7 @@ def filled(kind: Any, word: Callable[[str], str], name: str = "") -> Any:
     plain = {
         int: 1,
         bool: True,
+        Decimal: Decimal("1.25"),
         datetime: samples.NOW,
         snapshots.MoneyBag: samples.bag("1.00"),
     }
