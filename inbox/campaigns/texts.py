@@ -6,7 +6,7 @@ The preview of a confirmation and the message itself both come from here, so the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -45,6 +45,7 @@ class Facts:
     # The refund that a confirmation reports.
     refund: Money | None = None
     shares: tuple[Share, ...] = ()
+    references: tuple[str, ...] = ()
     tracking: str = ""
     checkout_url: str = ""
     unsubscribe_url: str = ""
@@ -92,7 +93,8 @@ def facts_of_event(event: OrderEvent) -> Facts:
     """Collect an event's facts; a refund's as it stands now, not as it was when recorded."""
     if event.kind == EventKind.REFUNDED:
         news = news_of(event)
-        return facts_of(event.order, event.kind, amount=news.amount, shares=news.shares)
+        facts = facts_of(event.order, event.kind, amount=news.amount, shares=news.shares)
+        return replace(facts, references=news.references)
     amount = event.money if event.kind == EventKind.PAID else None
     return facts_of(event.order, event.kind, amount=amount, tracking=tracking_of(event))
 
@@ -178,11 +180,12 @@ _NO_ADDRESS: Final = {
 
 
 def _values(facts: Facts, language: str) -> Mapping[str, str]:
-    refund, how = "", ""
+    refund, how, reference = "", "", ""
     if facts.refund:
         with override(language if placeholders.has_catalog(language) else "en"):
             refund = _("We are refunding %(sum)s.") % {"sum": facts.refund.format(language)}
             how = refunds.sentences(facts.shares, language)
+            reference = refunds.reference_sentence(facts.references)
     first = facts.name.split()
     return {
         "order.number": facts.order_number,
@@ -195,6 +198,7 @@ def _values(facts: Facts, language: str) -> Mapping[str, str]:
         "amount": facts.amount.format(language) if facts.amount else "",
         "refund_sentence": refund,
         "refund_how": how,
+        "refund_reference": reference,
         "store.name": str(facts.store),
     }
 

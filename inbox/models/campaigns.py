@@ -80,8 +80,9 @@ class CampaignText(models.Model):
         help_text="Plain text. Placeholders: {{ order.number }}, {{ order.date }}, {{ "
         "customer.first_name|there }} (the text after | is used if the value is missing), "
         "{{ customer.name }}, {{ amount }}, {{ refund_sentence }}, {{ refund_how }} (when "
-        "and how the money arrives: by card, in cash, by transfer …), {{ tracking.numbers "
-        "}}, {{ store.name }}. For checkouts: {{ checkout.url }}. For marketing emails: "
+        "and how the money arrives: by card, in cash, by transfer …), {{ refund_reference "
+        "}} (the bank’s reference, once Shopify has it), {{ tracking.numbers }}, "
+        "{{ store.name }}. For checkouts: {{ checkout.url }}. For marketing emails: "
         "{{ unsubscribe_url }}.",
     )
     sms_text = models.TextField(

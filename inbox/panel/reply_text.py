@@ -8,7 +8,10 @@ from __future__ import annotations
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from inbox.texts import refunds
+from orders.actions.progress import refund_of
 from orders.models import ActionKind, ActionState, OrderAction
+from orders.statuses.money_moved import bank_references
 
 
 def reply_text(action: OrderAction, *, language: str) -> str:
@@ -23,4 +26,8 @@ def reply_text(action: OrderAction, *, language: str) -> str:
         if action.money:
             words = {"amount": action.money.format(), "name": action.order.name}
             sentences.append(_("We have refunded %(amount)s of your order %(name)s.") % words)
-        return " ".join(sentences)
+            refund = refund_of(action, action.order.snapshot) if action.order.document else None
+            if refund:
+                numbers = bank_references(refund, action.order.snapshot)
+                sentences.append(refunds.reference_sentence(numbers))
+        return " ".join(filter(None, sentences))

@@ -13,7 +13,7 @@ from inbox.texts.refunds import (
 from orders.models import REFUNDED_KEY, OrderEvent, RefundMethod
 from orders.money import Money
 from orders.snapshot import Refund
-from orders.statuses.money_moved import parts
+from orders.statuses.money_moved import bank_references, parts
 
 
 class Stage(StrEnum):
@@ -37,6 +37,8 @@ class News:
     amount: Money | None = None
     in_shop: Money | None = None
     shares: tuple[Share, ...] = ()
+    # Under which the customer's banks find it, if Shopify says so yet.
+    references: tuple[str, ...] = ()
 
 
 def news_of(event: OrderEvent) -> News:
@@ -61,6 +63,7 @@ def news_of(event: OrderEvent) -> News:
         amount=moved,
         in_shop=divided.moved.shop,
         shares=_shares(event, refund, moved),
+        references=bank_references(refund, event.order.snapshot),
     )
 
 

@@ -23,14 +23,15 @@ KNOWN: Final = frozenset(
         "amount",
         "refund_sentence",
         "refund_how",
+        "refund_reference",
         "store.name",
     }
 )
 _PLACEHOLDER: Final = re.compile(r"\{\{([^{}|]*)(?:\|([^{}]*))?\}\}")
-# May be empty without being missing: a cancellation without a refund has no refund sentence.
-_MAY_BE_EMPTY: Final = frozenset({"refund_sentence", "refund_how"})
 # Sentences of our own, which exist only in the languages we have translations for.
-OUR_SENTENCES: Final = frozenset({"refund_sentence", "refund_how"})
+OUR_SENTENCES: Final = frozenset({"refund_sentence", "refund_how", "refund_reference"})
+# May be empty without being missing: a cancellation without a refund has no refund sentence.
+_MAY_BE_EMPTY: Final = OUR_SENTENCES
 
 
 _EVERYWHERE: Final = frozenset(

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from orders.money import Money
 from orders.previews import Proposal
@@ -99,6 +100,17 @@ def sentence(way: Way) -> str:
         case Way.STORE_CREDIT:
             return _("It is available as store credit in your customer account.")
     return ""
+
+
+def reference_sentence(numbers: Sequence[str]) -> str:
+    """Tell the customer what to ask their bank for; "" without numbers."""
+    if not numbers:
+        return ""
+    return ngettext(
+        "Your bank finds it under the reference %(numbers)s.",
+        "Your bank finds it under the references %(numbers)s.",
+        len(numbers),
+    ) % {"numbers": ", ".join(numbers)}
 
 
 def sentences(shares: Sequence[Share], language: str) -> str:

@@ -7,8 +7,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from babel.numbers import format_decimal
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from orders.money import babel_locale
 from orders.panels.types import (
     Detail,
     TransactionRow,
@@ -78,7 +81,25 @@ def _transaction(row: Transaction) -> TransactionRow:
         state=Badge(label, tone, raw=row.status),
         reason=bank_reason(row.error_code) if row.error_code else "",
         at=row.processed_at,
+        reference=row.acquirer_reference,
+        settlement=_settlement(row),
     )
+
+
+def _settlement(row: Transaction) -> str:
+    """Say in which currency the provider settles, if that isn't the customer's; "" if unknown."""
+    own = row.amount.presentment.currency
+    if not row.settlement_currency or row.settlement_currency == own:
+        return ""
+    if row.settlement_rate is None:
+        return _("settled in %(currency)s") % {"currency": row.settlement_currency}
+    rate = format_decimal(
+        row.settlement_rate, locale=babel_locale(get_language() or "en"), decimal_quantization=False
+    )
+    return _("settled in %(currency)s at %(rate)s") % {
+        "currency": row.settlement_currency,
+        "rate": rate,
+    }
 
 
 def _written(address: Address) -> Address:

@@ -128,6 +128,10 @@ class TransactionRow:
     state: Badge
     reason: str
     at: datetime | None
+    # The number under which the customer's bank finds it, and how the provider settles it with the
+    # shop, as a sentence's part; "" if Shopify doesn't say.
+    reference: str = ""
+    settlement: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from orders.money import Money
-from orders.snapshot import MoneyBag, Refund, RefundTransaction
+from orders.snapshot import MoneyBag, OrderSnapshot, Refund, RefundTransaction
 
 _MOVED: Final = frozenset({"SUCCESS"})
 _FAILED: Final = frozenset({"FAILURE", "ERROR"})
@@ -73,6 +73,17 @@ def any_failed(refund: Refund) -> bool:
 def any_waiting(refund: Refund) -> bool:
     """Whether any of the refund's transactions may still move."""
     return any(is_waiting(t.status) for t in refund.transactions)
+
+
+def bank_references(refund: Refund, snapshot: OrderSnapshot) -> tuple[str, ...]:
+    """Return the numbers under which the customer's banks find a refund.
+
+    Only of transactions that moved money. Empty until Shopify tells them, which is days later and
+    only for Shopify Payments and some cards.
+    """
+    moved = {t.gid for t in refund.transactions if has_moved(t.status)}
+    found = (t.acquirer_reference for t in snapshot.transactions if t.gid in moved)
+    return tuple(dict.fromkeys(number for number in found if number))
 
 
 def _divide(
