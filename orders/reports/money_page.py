@@ -33,6 +33,7 @@ _HEADER: Final = (
     "cancellations",
     "refunded",
     "not_confirmed",
+    "orders_placed",
 )
 
 
@@ -126,6 +127,7 @@ def _lines(found: totals.Report) -> Iterator[tuple[object, ...]]:
                     row.cancels,
                     row.money.plain(),
                     row.waiting.plain(),
+                    row.orders,
                 )
 
 

@@ -28,6 +28,7 @@ from orders.models import (
     OrderEvent,
 )
 from orders.money import Money
+from orders.reports.placed import Placed, change_text, placed, rate_text
 
 LONGEST_DAYS: Final = 366
 # Functions that map origins (OrderAction.origin) to the name of their channel; inbox adds one.
@@ -50,6 +51,14 @@ class Period:
         return (self.since + timedelta(days=n) for n in range((self.until - self.since).days + 1))
 
     @property
+    def before(self) -> Period | None:
+        """The days before it, as many as it has; None if the calendar doesn't go that far back."""
+        length = self.until - self.since + timedelta(days=1)
+        if self.since - date.min < length:
+            return None
+        return Period(self.since - length, self.since - timedelta(days=1), self.store_id)
+
+    @property
     def bounds(self) -> tuple[datetime, datetime]:
         """The period as UTC times: from the first, up to but excluding the second."""
         begin = datetime.combine(self.since, time.min, UTC)
@@ -62,7 +71,8 @@ class Row:
     """A table row.
 
     `money` was refunded, in `refunds` refunds; `waiting` may follow and is not included in it.
-    `share` is the length of the row's bar, in percent of the table's longest.
+    `share` is the length of the row's bar, in percent of the table's longest. `orders` were placed
+    in the row's store or on its day, or else in the whole period.
     """
 
     label: str
@@ -71,6 +81,12 @@ class Row:
     money: Money
     waiting: Money
     share: int
+    orders: int
+
+    @property
+    def refund_rate(self) -> str:
+        """Refunds as a share of the orders placed, such as "4.2%"; "" without orders."""
+        return rate_text(self.refunds, self.orders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +126,44 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """One currency's report; sheets are never added up.
+class Figures:
+    """The sums of a period in one currency, and how many orders were placed in it."""
 
-    `waiting` is what payment providers haven't confirmed yet, in `waiting_refunds` refunds; it
-    isn't part of `money`.
-    """
-
-    currency: str
+    orders: int
     refunds: int
     cancels: int
     money: Money
+
+    @property
+    def refund_rate(self) -> str:
+        """Refunds as a share of the orders placed, such as "4.2%"; "" without orders."""
+        return rate_text(self.refunds, self.orders)
+
+    @property
+    def cancel_rate(self) -> str:
+        """Canceled orders as a share of the orders placed; "" without orders."""
+        return rate_text(self.cancels, self.orders)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet(Figures):
+    """One currency's report; sheets are never added up.
+
+    `waiting` is what payment providers haven't confirmed yet, in `waiting_refunds` refunds; it
+    isn't part of `money`. `before` is None if the calendar has no such period.
+    """
+
+    currency: str
     waiting_refunds: int
     waiting: Money
     tables: tuple[Table, ...]
     chart: Chart
+    before: Figures | None
+
+    @property
+    def change(self) -> str:
+        """How the refunded money compares, such as "12% less than before (€50.00)"."""
+        return change_text(self.money, self.before.money) if self.before else ""
 
     @property
     def days(self) -> Table:
@@ -203,7 +242,7 @@ _TITLES: Final = {
 
 
 def report(period: Period) -> Report:
-    """Build the report. Three queries, plus those of CHANNEL_NAMES."""
+    """Build the report. Six queries, plus those of CHANNEL_NAMES."""
     events = _events(period)
     sums: dict[str, dict[str, dict[str, _Sum]]] = defaultdict(
         lambda: {key: defaultdict(_Sum) for key in _TITLES}
@@ -217,8 +256,30 @@ def report(period: Period) -> Report:
     for row in by_origin:
         label = names[row["origin"] or ""]
         sums[row["currency_code"]]["channel"][label].add(row)
-    sheets = tuple(_sheet(code, of, period) for code, of in sorted(sums.items()))
+    orders = placed(*period.bounds, store_id=period.store_id)
+    before = _figures(period.before) if period.before else None
+    sheets = tuple(
+        _sheet(code, of, period, orders.get(code, Placed()), before)
+        for code, of in sorted(sums.items())
+    )
     return Report(period, sheets, _seconds_to_refund(period))
+
+
+def _figures(period: Period) -> dict[str, Figures]:
+    """Return the sums of a period by currency, without tables. Two queries."""
+    sums: dict[str, _Sum] = defaultdict(_Sum)
+    for row in _counted(_events(period)):
+        sums[row["currency_code"]].add(row)
+    orders = placed(*period.bounds, store_id=period.store_id)
+    return {
+        code: Figures(
+            orders.get(code, Placed()).whole,
+            sums[code].refunds,
+            sums[code].cancels,
+            Money(sums[code].amount, code),
+        )
+        for code in {*sums, *orders}
+    }
 
 
 def channel_names(origins: Iterable[str]) -> dict[str, str]:
@@ -274,18 +335,28 @@ def _label(key: str, value: Any) -> str:
     return str(value or "Outside Agent Inbox")
 
 
-def _sheet(currency: str, of: dict[str, dict[str, _Sum]], period: Period) -> Sheet:
+def _sheet(
+    currency: str,
+    of: dict[str, dict[str, _Sum]],
+    period: Period,
+    orders: Placed,
+    before: dict[str, Figures] | None,
+) -> Sheet:
+    """`before`: the period before, by currency; None if there is none."""
     whole = _Sum()
     for part in of["store"].values():
         whole += part
     for day in period.days:
         of["day"][day.isoformat()]  # creates the row of a day without refunds
     tables = tuple(
-        Table(key, title, head, _rows(of[key], currency, is_by_day=key == "day"))
+        Table(key, title, head, _rows(of[key], currency, orders, key=key))
         for key, (title, head) in _TITLES.items()
     )
     days, *_others = tables
+    nothing = Figures(0, 0, 0, Money.zero(currency))
     return Sheet(
+        orders=orders.whole,
+        before=None if before is None else before.get(currency, nothing),
         currency=currency,
         refunds=whole.refunds,
         cancels=whole.cancels,
@@ -309,7 +380,7 @@ def chart(days: tuple[Row, ...]) -> Chart:
     return Chart("Refunded by day", summary, bars, days[0].label, days[-1].label)
 
 
-def _rows(sums: dict[str, _Sum], currency: str, *, is_by_day: bool) -> tuple[Row, ...]:
+def _rows(sums: dict[str, _Sum], currency: str, orders: Placed, *, key: str) -> tuple[Row, ...]:
     most = max((part.amount for part in sums.values()), default=Decimal(0))
     rows = [
         Row(
@@ -319,10 +390,11 @@ def _rows(sums: dict[str, _Sum], currency: str, *, is_by_day: bool) -> tuple[Row
             Money(part.amount, currency),
             Money(part.waiting, currency),
             int(part.amount * 100 / most) if most > 0 else 0,
+            orders.of(key, label),
         )
         for label, part in sums.items()
     ]
-    if is_by_day:
+    if key == "day":
         return tuple(sorted(rows, key=lambda row: row.label))
     return tuple(sorted(rows, key=lambda row: (-row.money.amount, -row.cancels, row.label)))
 

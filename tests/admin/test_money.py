@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from orders.models import (
 )
 from orders.money import Money
 from orders.reports import totals
+from orders.reports.placed import change_text
 from tests.conftest import logged_in
 
 pytestmark = pytest.mark.django_db
@@ -224,6 +225,82 @@ def test_test_orders_are_left_out_of_the_sums(events: Any) -> None:
     assert totals.report(PERIOD).seconds_to_refund is None
 
 
+def place(number: int, at: datetime, *, store: str = "demo", **more: Any) -> Order:
+    shop = Store.objects.get(domain=f"{store}.myshopify.com")
+    more = {"currency": "EUR", "placed_at": at} | more
+    return Order.objects.create(store=shop, gid=f"p{number}", legacy_id=100 + number, **more)
+
+
+def test_rates_are_of_the_orders_placed_in_the_same_days_store_and_currency(
+    root: Client, events: Any
+) -> None:
+    for number in range(8):
+        place(number, AT)
+    place(8, AT - timedelta(days=1), store="second", cancelled_at=AT, deleted_at=AT)
+    place(9, AT, currency="JPY")
+    place(10, AT, is_test=True)
+    place(11, AT + timedelta(minutes=30))  # the next day
+    place(12, AT - timedelta(days=2))  # the day before the period
+    euro, yen = totals.report(PERIOD).sheets
+    assert (euro.orders, euro.refund_rate, euro.cancel_rate) == (9, "22.2%", "11.1%")
+    assert (yen.orders, yen.refund_rate) == (1, "100.0%")
+    found = {table.key: {row.label: row.orders for row in table.rows} for table in euro.tables}
+    assert found["store"] == {"demo.myshopify.com": 8, "second.myshopify.com": 1}
+    assert found["day"] == {"2026-11-19": 1, "2026-11-20": 8}
+    assert set(found["agent"].values()) == {9}
+    asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
+    page = root.get("/admin/money/", asked).content.decode()
+    assert "22.2% of orders placed" in page
+    second = Store.objects.get(domain="second.myshopify.com")
+    (alone,) = totals.report(totals.Period(PERIOD.since, PERIOD.until, second.pk)).sheets
+    assert (alone.orders, alone.refund_rate) == (1, "100.0%")
+
+
+def test_without_orders_there_is_no_rate(root: Client, events: Any) -> None:
+    """Refunded were orders of earlier days."""
+    euro = totals.report(PERIOD).sheets[0]
+    assert (euro.orders, euro.refund_rate) == (0, "")
+    asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
+    assert "of orders placed" not in root.get("/admin/money/", asked).content.decode()
+
+
+def test_the_period_before_has_as_many_days_and_ends_the_day_before(
+    root: Client, events: Any
+) -> None:
+    later = totals.Period(PERIOD.since + timedelta(days=2), PERIOD.until + timedelta(days=2))
+    assert later.before == PERIOD
+    place(1, AT)
+    (euro,) = totals.report(later).sheets
+    assert (euro.money.plain(), euro.refunds) == ("77.00", 1)
+    assert euro.before is not None
+    assert (euro.before.money.plain(), euro.before.refunds) == ("0.30", 2)
+    assert (euro.before.cancels, euro.before.orders) == (1, 1)
+    assert euro.change == "25567% more than before (€0.30)"
+    asked = {"since": "2026-11-21", "until": "2026-11-22", "store": ""}
+    page = root.get("/admin/money/", asked).content.decode()
+    assert "more than before (€0.30)" in page
+    assert "1 before" in page
+    # Nothing of the days before that.
+    assert totals.report(PERIOD).sheets[0].change == "nothing in the days before"
+    assert totals.Period(date.min, date.min + timedelta(days=1)).before is None
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "text"),
+    [
+        ("50", "100", "50% less than before (€100.00)"),
+        ("112", "100", "12% more than before (€100.00)"),
+        ("100.10", "100", "about as before (€100.00)"),
+        ("0", "100", "100% less than before (€100.00)"),
+        ("5", "0", "nothing in the days before"),
+        ("0", "0", "as before"),
+    ],
+)
+def test_a_change_in_words(now: str, before: str, text: str) -> None:
+    sums = [Money(Decimal(amount), "EUR") for amount in (now, before)]
+    assert change_text(*sums) == text
+
+
 def test_one_store_alone(events: Any) -> None:
     store = Store.objects.get(domain="second.myshopify.com")
     (euro,) = totals.report(totals.Period(PERIOD.since, PERIOD.until, store.pk)).sheets
@@ -275,7 +352,7 @@ def test_the_csv_contains_no_formulas_and_its_download_is_audited(
 def test_a_fixed_number_of_queries(
     root: Client, events: Any, django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(7):
         totals.report(PERIOD)
 
 

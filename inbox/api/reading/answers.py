@@ -133,13 +133,26 @@ class PoliciesOut(S):
 
 
 class SumOut(S):
-    """A row of a breakdown. `unconfirmed` may still follow and isn't part of `refunded`."""
+    """A row of a breakdown. `unconfirmed` may still follow and isn't part of `refunded`.
+
+    `orders_placed` is of the row's store or day; in the other breakdowns, of the whole period.
+    """
 
     label = serializers.CharField()  # type: ignore[assignment]  # a field of this name
     refunds = serializers.IntegerField()
     cancellations = serializers.IntegerField()
     refunded = serializers.CharField()
     unconfirmed = serializers.CharField()
+    orders_placed = serializers.IntegerField()
+
+
+class BeforeOut(S):
+    """The sums of as many days before the period."""
+
+    refunds = serializers.IntegerField()
+    cancellations = serializers.IntegerField()
+    refunded = serializers.CharField()
+    orders_placed = serializers.IntegerField()
 
 
 class CurrencyOut(S):
@@ -150,6 +163,8 @@ class CurrencyOut(S):
     cancellations = serializers.IntegerField()
     refunded = serializers.CharField()
     unconfirmed = serializers.CharField()
+    orders_placed = serializers.IntegerField()
+    before = BeforeOut(allow_null=True)
     by_day = SumOut(many=True)
     by_reason = SumOut(many=True)
     by_agent = SumOut(many=True)

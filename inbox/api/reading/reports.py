@@ -159,7 +159,20 @@ def _currency(sheet: totals.Sheet) -> dict[str, object]:
         "cancellations": sheet.cancels,
         "refunded": sheet.money.plain(),
         "unconfirmed": sheet.waiting.plain(),
+        "orders_placed": sheet.orders,
+        "before": _before(sheet.before),
         **{f"by_{table.key}": _rows(table.rows) for table in sheet.tables},
+    }
+
+
+def _before(figures: totals.Figures | None) -> dict[str, object] | None:
+    if figures is None:
+        return None
+    return {
+        "refunds": figures.refunds,
+        "cancellations": figures.cancels,
+        "refunded": figures.money.plain(),
+        "orders_placed": figures.orders,
     }
 
 
@@ -171,6 +184,7 @@ def _rows(rows: Iterable[totals.Row]) -> list[dict[str, object]]:
             "cancellations": row.cancels,
             "refunded": row.money.plain(),
             "unconfirmed": row.waiting.plain(),
+            "orders_placed": row.orders,
         }
         for row in rows
     ]
