@@ -50,6 +50,21 @@ RELEASED: Final = "RELEASED"
 REFUNDED_KEY: Final = "refunded:"
 
 
+def _refund_of_event() -> models.QuerySet[OrderRefund]:
+    """The refund that an outer query's event is about."""
+    return OrderRefund.objects.filter(
+        order=OuterRef("order"), gid=Substr(OuterRef("key"), len(REFUNDED_KEY) + 1)
+    )
+
+
+def moved_in_shop() -> Subquery:
+    """Return what has moved of a refund event, in the shop's currency.
+
+    NULL if Shopify no longer lists the refund: an event only knows the customer's currency.
+    """
+    return Subquery(_refund_of_event().values("moved_shop"))
+
+
 class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
     """Filters for campaigns and for reports of money."""
 
@@ -64,9 +79,7 @@ class OrderEventQuerySet(models.QuerySet["OrderEvent"]):
         longer lists the refund, the booked amount counts as moved. For other kinds, `moved` is the
         event's own amount.
         """
-        refund = OrderRefund.objects.filter(
-            order=OuterRef("order"), gid=Substr(OuterRef("key"), len(REFUNDED_KEY) + 1)
-        )
+        refund = _refund_of_event()
         return self.annotate(
             moved=Coalesce(Subquery(refund.values("moved")), F("amount")),
             waiting=Subquery(refund.values("waiting")),

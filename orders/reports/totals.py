@@ -29,6 +29,7 @@ from orders.models import (
 )
 from orders.money import Money
 from orders.reports.placed import Placed, change_text, placed, rate_text
+from orders.reports.shop_sums import ShopSum, shop_sums
 
 LONGEST_DAYS: Final = 366
 # Functions that map origins (OrderAction.origin) to the name of their channel; inbox adds one.
@@ -181,11 +182,12 @@ class Report:
     """The whole report.
 
     `seconds_to_refund` is the median time from the request to Shopify's booking; None without
-    refunds.
+    refunds. `in_shop` is the same money as in the sheets, in the stores' currencies.
     """
 
     period: Period
     sheets: tuple[Sheet, ...]
+    in_shop: tuple[ShopSum, ...]
     seconds_to_refund: float | None
 
     @property
@@ -242,7 +244,7 @@ _TITLES: Final = {
 
 
 def report(period: Period) -> Report:
-    """Build the report. Six queries, plus those of CHANNEL_NAMES."""
+    """Build the report. Seven queries, plus those of CHANNEL_NAMES."""
     events = _events(period)
     sums: dict[str, dict[str, dict[str, _Sum]]] = defaultdict(
         lambda: {key: defaultdict(_Sum) for key in _TITLES}
@@ -262,7 +264,7 @@ def report(period: Period) -> Report:
         _sheet(code, of, period, orders.get(code, Placed()), before)
         for code, of in sorted(sums.items())
     )
-    return Report(period, sheets, _seconds_to_refund(period))
+    return Report(period, sheets, shop_sums(_events(period)), _seconds_to_refund(period))
 
 
 def _figures(period: Period) -> dict[str, Figures]:

@@ -256,6 +256,29 @@ def test_rates_are_of_the_orders_placed_in_the_same_days_store_and_currency(
     assert (alone.orders, alone.refund_rate) == (1, "100.0%")
 
 
+def test_all_currencies_are_summed_in_the_stores_currency_as_shopify_converted_them(
+    root: Client, events: Any
+) -> None:
+    Order.objects.update(shop_currency="EUR")
+    for event, moved, in_shop in ((0, "0.10", "0.10"), (2, "500", "3.05"), (3, "0", "0")):
+        gid = f"r{event}"
+        OrderRefund.objects.update_or_create(
+            order=events[event].order,
+            gid=gid,
+            defaults={"amount": moved, "amount_shop": in_shop}
+            | {"moved": moved, "moved_shop": in_shop},
+        )
+    # The second store's refund isn't listed by Shopify any more.
+    (euro,) = totals.report(PERIOD).in_shop
+    assert (euro.money, euro.refunds, euro.unknown) == (Money(Decimal("3.15"), "EUR"), 2, 1)
+    asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
+    page = root.get("/admin/money/", asked).content.decode()
+    assert "2 refunds, converted by Shopify. 1 more is known only" in page
+    # Stores of different currencies aren't added up.
+    Order.objects.filter(gid="g2").update(shop_currency="JPY")
+    assert [s.money.currency for s in totals.report(PERIOD).in_shop] == ["EUR", "JPY"]
+
+
 def test_without_orders_there_is_no_rate(root: Client, events: Any) -> None:
     """Refunded were orders of earlier days."""
     euro = totals.report(PERIOD).sheets[0]
@@ -352,7 +375,7 @@ def test_the_csv_contains_no_formulas_and_its_download_is_audited(
 def test_a_fixed_number_of_queries(
     root: Client, events: Any, django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         totals.report(PERIOD)
 
 

@@ -173,6 +173,18 @@ class CurrencyOut(S):
     by_channel = SumOut(many=True)
 
 
+class ShopSumOut(S):
+    """Refunds of all currencies in a store's currency.
+
+    `unknown` more are known only in the customer's currency and aren't part of `refunded`.
+    """
+
+    currency = serializers.CharField()
+    refunds = serializers.IntegerField()
+    refunded = serializers.CharField()
+    unknown = serializers.IntegerField()
+
+
 class MoneyReportOut(S):
     """What was refunded and canceled on these days (UTC), without test orders."""
 
@@ -180,4 +192,5 @@ class MoneyReportOut(S):
     until = serializers.DateField()
     store = serializers.CharField(allow_null=True)
     currencies = CurrencyOut(many=True)
+    in_shop_currency = ShopSumOut(many=True)
     median_seconds_to_refund = serializers.FloatField(allow_null=True)

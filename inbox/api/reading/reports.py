@@ -28,6 +28,7 @@ from orders.models.policies import CONDITIONS
 from orders.money import Money
 from orders.reports import totals
 from orders.reports.money_page import PeriodForm
+from orders.reports.shop_sums import ShopSum
 
 _SUMS = (
     "refund_up_to",
@@ -102,6 +103,7 @@ class MoneyReport(_AdminEndpoint):
                 "until": period.until,
                 "store": store.domain if store else None,
                 "currencies": [_currency(sheet) for sheet in found.sheets],
+                "in_shop_currency": [_in_shop(each) for each in found.in_shop],
                 "median_seconds_to_refund": found.seconds_to_refund,
             }
         )
@@ -162,6 +164,15 @@ def _currency(sheet: totals.Sheet) -> dict[str, object]:
         "orders_placed": sheet.orders,
         "before": _before(sheet.before),
         **{f"by_{table.key}": _rows(table.rows) for table in sheet.tables},
+    }
+
+
+def _in_shop(of: ShopSum) -> dict[str, object]:
+    return {
+        "currency": of.money.currency,
+        "refunds": of.refunds,
+        "refunded": of.money.plain(),
+        "unknown": of.unknown,
     }
 
 
