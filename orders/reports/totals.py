@@ -24,7 +24,6 @@ from orders.models import (
     ActionState,
     EventKind,
     EventSource,
-    OrderAction,
     OrderEvent,
 )
 from orders.money import Money
@@ -402,19 +401,13 @@ def _rows(sums: dict[str, _Sum], currency: str, orders: Placed, *, key: str) -> 
 
 
 def _seconds_to_refund(period: Period) -> float | None:
-    begin, end = period.bounds
-    actions = OrderAction.objects.filter(
-        state=ActionState.SUCCEEDED,
-        amount__isnull=False,
-        evidence_at__gte=begin,
-        evidence_at__lt=end,
-        order__is_test=False,
+    # By their events, which an index finds by time; actions are only read one by one.
+    refunds = _events(period).filter(
+        kind=EventKind.REFUNDED,
+        action__state=ActionState.SUCCEEDED,
+        action__amount__isnull=False,
+        action__evidence_at__isnull=False,
     )
-    if period.store_id is not None:
-        actions = actions.filter(order__store_id=period.store_id)
-    took = [
-        (at - asked).total_seconds()
-        for asked, at in actions.values_list("requested_at", "evidence_at").iterator()
-        if at is not None
-    ]
+    times = refunds.order_by().values_list("action__requested_at", "action__evidence_at")
+    took = [(at - asked).total_seconds() for asked, at in times.iterator()]
     return median(took) if took else None

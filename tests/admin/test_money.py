@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Count
 from django.test import Client
 
 from inbox.models import Channel, Conversation
@@ -27,6 +29,7 @@ from orders.money import Money
 from orders.reports import totals
 from orders.reports.placed import change_text
 from tests.conftest import logged_in
+from tests.support.database.plans import plans
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
@@ -377,6 +380,16 @@ def test_a_fixed_number_of_queries(
 ) -> None:
     with django_assert_num_queries(8):
         totals.report(PERIOD)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="few rows: PostgreSQL reads them all")
+def test_no_table_is_read_from_one_end_to_the_other(events: Any) -> None:
+    for sql, plan in plans(lambda: totals.report(PERIOD)):
+        assert "SCAN orders_" not in plan, (sql, plan)
+    # Negative control: what the report would ask without its period.
+    asked = Order.objects.filter(is_test=False)
+    ((_sql, plan),) = plans(lambda: list(asked.values("currency").annotate(n=Count("pk"))))
+    assert "SCAN orders_" in plan
 
 
 def test_only_who_may_see_refunds(db: None) -> None:
