@@ -5,7 +5,9 @@ The admin is in English only, so nothing here is marked for translation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -28,6 +30,7 @@ from inbox.models import (
     ConversationState,
     DeliveryState,
     Message,
+    MessageKind,
     Route,
     Team,
     WebhookDelivery,
@@ -35,7 +38,8 @@ from inbox.models import (
 )
 from inbox.models.conversations import OUTGOING_KINDS, conversation_id, order_page_id
 from orders.models import ActionState, OrderAction, Store
-from orders.reports import refunds_due, totals
+from orders.reports import refund_times, refunds_due, totals
+from orders.reports.refund_times import Asked
 
 _URGENT: Final = frozenset({"unassigned", "undelivered"})
 
@@ -263,6 +267,26 @@ def channel_names(origins: Iterable[str]) -> Mapping[str, str]:
     }
 
 
+def first_messages(asked: Sequence[Asked]) -> Mapping[int, datetime]:
+    """Find the customer's first message about each request that was made beside a conversation.
+
+    It is the first one after the order was placed and before the request: what was written earlier
+    can't be about the order. One query (for orders.reports.refund_times).
+    """
+    where = {each: pk for each in asked if (pk := conversation_id(each.origin)) is not None}
+    written: dict[int, list[datetime]] = defaultdict(list)
+    rows = Message.objects.filter(kind=MessageKind.INBOUND, conversation__in=set(where.values()))
+    for pk, at in rows.order_by("created_at").values_list("conversation_id", "created_at"):
+        written[pk].append(at)
+    found = {}
+    for each, pk in where.items():
+        times = written[pk]
+        place = bisect_left(times, each.ordered_at) if each.ordered_at else 0
+        if place < len(times) and times[place] <= each.asked_at:
+            found[each.action_id] = times[place]
+    return found
+
+
 def origin_url(origin: str) -> str:
     """Return the URL of the conversation or order page an action came from; "" if it came from
     elsewhere."""
@@ -275,4 +299,5 @@ def origin_url(origin: str) -> str:
 DESK.tiles.append(tiles)
 DESK.metrics.append(metrics)
 totals.CHANNEL_NAMES.append(channel_names)
+refund_times.FIRST_MESSAGES.append(first_messages)
 DESK.origin_urls.append(origin_url)

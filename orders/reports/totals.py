@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from statistics import median
 from typing import Any, Final, Self
 
 from django.db.models import Count, F, Q, QuerySet, Sum, Value
@@ -21,13 +20,13 @@ from django.db.models.functions import Coalesce, NullIf, TruncDate
 
 from orders import previews
 from orders.models import (
-    ActionState,
     EventKind,
     EventSource,
     OrderEvent,
 )
 from orders.money import Money
 from orders.reports.placed import Placed, change_text, placed, rate_text
+from orders.reports.refund_times import RefundTimes, refund_times, span_text
 from orders.reports.shop_sums import ShopSum, shop_sums
 
 LONGEST_DAYS: Final = 366
@@ -180,24 +179,23 @@ class Sheet(Figures):
 class Report:
     """The whole report.
 
-    `seconds_to_refund` is the median time from the request to Shopify's booking; None without
-    refunds. `in_shop` is the same money as in the sheets, in the stores' currencies.
+    `in_shop` is the same money as in the sheets, in the stores' currencies.
     """
 
     period: Period
     sheets: tuple[Sheet, ...]
     in_shop: tuple[ShopSum, ...]
-    seconds_to_refund: float | None
+    times: RefundTimes
 
     @property
     def took(self) -> str:
-        """Format the median for people: "3 s", "4 min", "2.5 h"; empty without refunds."""
-        seconds = self.seconds_to_refund
-        if seconds is None:
-            return ""
-        if seconds < 120:
-            return f"{seconds:.0f} s"
-        return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+        """The median from the click, for people: "4 min"; empty without refunds."""
+        return span_text(self.times.from_click)
+
+    @property
+    def took_from_message(self) -> str:
+        """The median from the customer's first message, for people; empty if unknown."""
+        return span_text(self.times.from_message)
 
 
 # Counts and sums of events, with the columns they are grouped by.
@@ -263,7 +261,7 @@ def report(period: Period) -> Report:
         _sheet(code, of, period, orders.get(code, Placed()), before)
         for code, of in sorted(sums.items())
     )
-    return Report(period, sheets, shop_sums(_events(period)), _seconds_to_refund(period))
+    return Report(period, sheets, shop_sums(_events(period)), refund_times(_events(period)))
 
 
 def _figures(period: Period) -> dict[str, Figures]:
@@ -398,16 +396,3 @@ def _rows(sums: dict[str, _Sum], currency: str, orders: Placed, *, key: str) -> 
     if key == "day":
         return tuple(sorted(rows, key=lambda row: row.label))
     return tuple(sorted(rows, key=lambda row: (-row.money.amount, -row.cancels, row.label)))
-
-
-def _seconds_to_refund(period: Period) -> float | None:
-    # By their events, which an index finds by time; actions are only read one by one.
-    refunds = _events(period).filter(
-        kind=EventKind.REFUNDED,
-        action__state=ActionState.SUCCEEDED,
-        action__amount__isnull=False,
-        action__evidence_at__isnull=False,
-    )
-    times = refunds.order_by().values_list("action__requested_at", "action__evidence_at")
-    took = [(at - asked).total_seconds() for asked, at in times.iterator()]
-    return median(took) if took else None

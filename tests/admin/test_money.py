@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Count
 from django.test import Client
 
-from inbox.models import Channel, Conversation
+from inbox.models import Channel, Conversation, MessageKind
 from orders.models import (
     ActionKind,
     AuditEntry,
@@ -28,6 +28,7 @@ from orders.models import (
 from orders.money import Money
 from orders.reports import totals
 from orders.reports.placed import change_text
+from orders.reports.refund_times import RefundTimes, span_text
 from tests.conftest import logged_in
 from tests.support.database.plans import plans
 
@@ -146,7 +147,7 @@ def test_sums_are_exact_and_never_cross_currencies(events: Any, channel: Channel
     }
     assert rows(euro, "day") == {"2026-11-19": (1, 1, "0.20"), "2026-11-20": (1, 0, "0.10")}
     assert rows(euro, "reason")["Damaged on arrival"] == (1, 0, "0.10")
-    assert found.seconds_to_refund == 90
+    assert found.times == RefundTimes(90, None)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +226,7 @@ def test_test_orders_are_left_out_of_the_sums(events: Any) -> None:
     assert after["JPY"] == before["JPY"]
     # How long it took is of real refunds too.
     Order.objects.update(is_test=True)
-    assert totals.report(PERIOD).seconds_to_refund is None
+    assert totals.report(PERIOD).times == RefundTimes(None, None)
 
 
 def place(number: int, at: datetime, *, store: str = "demo", **more: Any) -> Order:
@@ -378,8 +379,49 @@ def test_the_csv_contains_no_formulas_and_its_download_is_audited(
 def test_a_fixed_number_of_queries(
     root: Client, events: Any, django_assert_num_queries: Any
 ) -> None:
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         totals.report(PERIOD)
+
+
+@pytest.mark.parametrize(
+    ("minutes_before", "seconds"),
+    [
+        # Before the order; about the order, and more of it; after the click.
+        ([500, 60, 30, 0], 3600),
+        ([500], None),
+        ([0], None),
+        ([], None),
+    ],
+)
+def test_how_long_a_refund_took_from_the_first_message_after_the_order(
+    root: Client,
+    events: Any,
+    conversation: Conversation,
+    minutes_before: list[int],
+    seconds: float | None,
+) -> None:
+    conversation.messages.all().delete()
+    Order.objects.filter(gid="g0").update(placed_at=AT - timedelta(minutes=100))
+    for minutes in minutes_before:
+        at = AT - timedelta(minutes=minutes)
+        for kind in (MessageKind.INBOUND, MessageKind.NOTE):
+            # The team's own notes are no customer's words.
+            early = timedelta(minutes=10) if kind == MessageKind.NOTE else timedelta()
+            conversation.messages.create(
+                channel=conversation.channel, kind=kind, text="?", created_at=at - early
+            )
+    assert totals.report(PERIOD).times == RefundTimes(90, seconds)
+    asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
+    page = root.get("/admin/money/", asked).content.decode()
+    assert ("From message to refund" in page) == (seconds is not None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (3, "3 s"), (240, "4 min"), (9_000, "2.5 h"), (302_400, "3.5 days")],
+)
+def test_a_time_in_words(seconds: float | None, text: str) -> None:
+    assert span_text(seconds) == text
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="few rows: PostgreSQL reads them all")

@@ -194,3 +194,6 @@ class MoneyReportOut(S):
     currencies = CurrencyOut(many=True)
     in_shop_currency = ShopSumOut(many=True)
     median_seconds_to_refund = serializers.FloatField(allow_null=True)
+    median_seconds_from_message = serializers.FloatField(
+        allow_null=True, help_text="From the customer's first message after the order."
+    )

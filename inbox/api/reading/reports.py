@@ -104,7 +104,8 @@ class MoneyReport(_AdminEndpoint):
                 "store": store.domain if store else None,
                 "currencies": [_currency(sheet) for sheet in found.sheets],
                 "in_shop_currency": [_in_shop(each) for each in found.in_shop],
-                "median_seconds_to_refund": found.seconds_to_refund,
+                "median_seconds_to_refund": found.times.from_click,
+                "median_seconds_from_message": found.times.from_message,
             }
         )
 
