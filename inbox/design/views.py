@@ -49,7 +49,7 @@ BARS: Final = tuple(
         Money(Decimal(amount), "EUR"),
         Money(Decimal(waiting), "EUR"),
         share,
-        orders=60,
+        orders=0,
     )
     for label, refunds, cancels, amount, waiting, share in (
         ("Mon", 3, 1, "120.00", "0.00", 42),

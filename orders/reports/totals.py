@@ -97,6 +97,11 @@ class Table:
     head: str
     rows: tuple[Row, ...]
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether any of the rows has orders to compare with."""
+        return any(row.orders for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -186,6 +191,12 @@ class Report:
     sheets: tuple[Sheet, ...]
     in_shop: tuple[ShopSum, ...]
     times: RefundTimes
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether `in_shop` says more than the sheets: money of other currencies is in it."""
+        currencies = {sheet.currency for sheet in self.sheets}
+        return currencies != {each.money.currency for each in self.in_shop}
 
     @property
     def took(self) -> str:

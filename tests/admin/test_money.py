@@ -255,6 +255,7 @@ def test_rates_are_of_the_orders_placed_in_the_same_days_store_and_currency(
     asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
     page = root.get("/admin/money/", asked).content.decode()
     assert "22.2% of orders placed" in page
+    assert '<td class="num bars-rate">12.5%</td>' in page
     second = Store.objects.get(domain="second.myshopify.com")
     (alone,) = totals.report(totals.Period(PERIOD.since, PERIOD.until, second.pk)).sheets
     assert (alone.orders, alone.refund_rate) == (1, "100.0%")
@@ -278,6 +279,10 @@ def test_all_currencies_are_summed_in_the_stores_currency_as_shopify_converted_t
     asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
     page = root.get("/admin/money/", asked).content.decode()
     assert "2 refunds, converted by Shopify. 1 more is known only" in page
+    # In one currency alone, it would say the same twice.
+    Order.objects.filter(gid="g2").update(is_test=True)
+    assert "converted by Shopify" not in root.get("/admin/money/", asked).content.decode()
+    Order.objects.filter(gid="g2").update(is_test=False)
     # Stores of different currencies aren't added up.
     Order.objects.filter(gid="g2").update(shop_currency="JPY")
     assert [s.money.currency for s in totals.report(PERIOD).in_shop] == ["EUR", "JPY"]
@@ -288,7 +293,9 @@ def test_without_orders_there_is_no_rate(root: Client, events: Any) -> None:
     euro = totals.report(PERIOD).sheets[0]
     assert (euro.orders, euro.refund_rate) == (0, "")
     asked = {"since": "2026-11-19", "until": "2026-11-20", "store": ""}
-    assert "of orders placed" not in root.get("/admin/money/", asked).content.decode()
+    page = root.get("/admin/money/", asked).content.decode()
+    assert "of orders placed" not in page
+    assert "bars-rate" not in page
 
 
 def test_the_period_before_has_as_many_days_and_ends_the_day_before(
