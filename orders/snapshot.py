@@ -15,6 +15,7 @@ from decimal import Decimal
 
 import msgspec
 
+from core.web_urls import web_url
 from orders.money import Money
 
 
@@ -155,6 +156,10 @@ class Tracking:
     number: str = ""
     company: str = ""
     url: str = ""
+
+    def __post_init__(self) -> None:
+        """Drop any other URL, also one that an earlier release stored: pages link to it."""
+        object.__setattr__(self, "url", web_url(self.url))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,6 +415,10 @@ class OrderSnapshot:
     # Names of list fields that could not be read completely: what they hold is true, but not
     # everything. Such an order must not be acted on.
     unread: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Drop a status page that isn't http(s), also one that an earlier release stored."""
+        object.__setattr__(self, "status_page_url", web_url(self.status_page_url))
 
     def duties_of(self, chosen: Iterable[LineQuantity]) -> tuple[str, ...]:
         """Return the gids of the duties charged on these items."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.db.models import F, Min, Q, QuerySet
 from django.urls import reverse
@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from core.database.keyset import rows_before
+from core.web_urls import web_url
 from inbox.contacts import identities
 from inbox.models import Conversation, Message, MessageKind
 from inbox.outbox import status_text
@@ -292,10 +293,8 @@ def _late_entry(message: Message, *, page: str) -> Entry:
 
 
 def _file(found: dict[str, str]) -> File:
-    url = found.get("url", "")
-    is_web = urlsplit(url).scheme in {"http", "https"} if url else False
     name = found.get("name", "") or found.get("content_type", "") or _("File")
-    return File(name=name, url=url if is_web else "")
+    return File(name=name, url=web_url(found.get("url", "")))
 
 
 def _event(event: OrderEvent) -> Entry:

@@ -8,7 +8,7 @@ nothing is stored.
 from shopify_sync.mapping.orders import UNREAD, order_snapshot
 from shopify_sync.mapping.payments import refund_snapshot, suggested_refund, suggested_return
 from shopify_sync.mapping.people import checkout_snapshot, consents, customer_details
-from shopify_sync.mapping.values import MalformedAnswer, dig, nodes, to_text, web_url, well_formed
+from shopify_sync.mapping.values import MalformedAnswer, dig, nodes, to_text, to_url, well_formed
 
 __all__ = [
     "UNREAD",
@@ -23,6 +23,6 @@ __all__ = [
     "suggested_refund",
     "suggested_return",
     "to_text",
-    "web_url",
+    "to_url",
     "well_formed",
 ]

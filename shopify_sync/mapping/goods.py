@@ -23,7 +23,7 @@ from shopify_sync.mapping.values import (
     to_count,
     to_text,
     to_time,
-    web_url,
+    to_url,
 )
 
 
@@ -41,7 +41,7 @@ def line_item(data: Json, currency: str) -> LineItem:
         requires_shipping=bool(data.get("requiresShipping")),
         is_gift_card=bool(data.get("isGiftCard")),
         restockable=bool(data.get("restockable")),
-        image_url=web_url(dig(data, "image", "url")),
+        image_url=to_url(dig(data, "image", "url")),
         unit_price=to_bag(data.get("originalUnitPriceSet"), currency, currency).presentment,
         total=to_bag(data.get("discountedTotalSet"), currency, currency).presentment,
         duties=each(
@@ -104,7 +104,7 @@ def _tracking(data: Json) -> Tracking:
     return Tracking(
         number=to_text(data.get("number")),
         company=to_text(data.get("company")),
-        url=web_url(data.get("url")),
+        url=to_url(data.get("url")),
     )
 
 

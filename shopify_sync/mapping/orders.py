@@ -27,7 +27,7 @@ from shopify_sync.mapping.values import (
     to_bag,
     to_text,
     to_time,
-    web_url,
+    to_url,
     well_formed,
 )
 
@@ -110,7 +110,7 @@ def _order(data: Json) -> OrderSnapshot:
         discount_codes=tuple(to_text(code) for code in data.get("discountCodes") or ()),
         channel=to_text(dig(data, "app", "name")),
         payment_terms=_terms(data.get("paymentTerms")),
-        status_page_url=web_url(data.get("statusPageUrl")),
+        status_page_url=to_url(data.get("statusPageUrl")),
         shipping_address=address(data.get("shippingAddress")),
         billing_address=address(data.get("billingAddress")),
         shipping_title=to_text(dig(data, "shippingLine", "title")),

@@ -15,7 +15,7 @@ from shopify_sync.mapping.values import (
     must_time,
     to_text,
     to_time,
-    web_url,
+    to_url,
     well_formed,
 )
 
@@ -40,7 +40,7 @@ def consents(customer: Json | None) -> Consents:
         email=Consent(
             address=to_text(dig(email, "emailAddress")).strip().lower(),
             state=to_text(dig(email, "marketingState")),
-            unsubscribe_url=web_url(dig(email, "marketingUnsubscribeUrl")),
+            unsubscribe_url=to_url(dig(email, "marketingUnsubscribeUrl")),
         )
         if dig(email, "emailAddress")
         else None,
@@ -121,7 +121,7 @@ def _checkout(data: Json) -> CheckoutSnapshot:
         started_at=must_time(data["createdAt"]),
         updated_at=must_time(data["updatedAt"]),
         completed_at=to_time(data.get("completedAt")),
-        url=web_url(data.get("abandonedCheckoutUrl")),
+        url=to_url(data.get("abandonedCheckoutUrl")),
         total=Money.from_wire(total["amount"], total["currencyCode"]) if total else None,
         customer_gid=to_text(customer.get("id")),
         name=to_text(customer.get("displayName")),

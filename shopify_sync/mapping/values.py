@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from core.json_types import JsonObject
+from core.web_urls import web_url
 from orders.errors import InvalidMoney
 from orders.money import Money
 from orders.snapshot import Attribute, MoneyBag
@@ -115,11 +115,6 @@ def to_bag(data: Json | None, shop: str, presentment: str) -> MoneyBag:
     )
 
 
-def web_url(url: object) -> str:
-    """Return the URL if it's http(s), else "": a javascript: link must never be rendered."""
-    text = to_text(url).strip()
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return ""
-    return text if parts.scheme.lower() in {"http", "https"} and parts.netloc else ""
+def to_url(url: object) -> str:
+    """Return the URL if it's http(s), else ""."""
+    return web_url(to_text(url))

@@ -121,7 +121,7 @@ def test_a_suggestion_of_another_shape_is_malformed(broken: dict[str, Any]) -> N
     ],
 )
 def test_only_web_addresses_are_links(url: object, kept: bool) -> None:
-    assert bool(mapping.web_url(url)) is kept
+    assert bool(mapping.to_url(url)) is kept
 
 
 JSON = st.recursive(
