@@ -37,6 +37,7 @@ from inbox.campaigns import (
 from inbox.contacts import identities
 from inbox.decisions import emails
 from inbox.live import events
+from inbox.models import WebhookEndpoint
 from inbox.outgoing_webhooks import events as webhooks
 from inbox.suppression import opt_outs
 from orders.models import Customer, Order
@@ -121,9 +122,17 @@ def announce_imported_orders(sender: object, *, order_ids: list[int], **_: objec
             events.announce("decisions", *topics)
 
 
+@receiver(post_save, sender=WebhookEndpoint)
+def hear_of_endpoint(sender: object, **_: object) -> None:
+    """Tell a new endpoint what happens from now on; other processes notice within a second."""
+    webhooks.listen()
+
+
 @receiver(action_moved)
 def tell_move(sender: object, *, action_id: int, before: str, after: str, **_: object) -> None:
     """Write the webhooks about a new action or its new state."""
+    if not webhooks.is_anyone_listening():
+        return
     with transaction.atomic():
         webhooks.action_moved(action_id, before=before, after=after)
 
@@ -131,7 +140,7 @@ def tell_move(sender: object, *, action_id: int, before: str, after: str, **_: o
 @receiver(approvals_changed)
 def tell_approvals(sender: object, *, action_id: int, is_new: bool, **_: object) -> None:
     """Write the webhooks about the first of two approvals."""
-    if not is_new:
+    if not is_new and webhooks.is_anyone_listening():
         with transaction.atomic():
             webhooks.approvals_changed(action_id)
 
@@ -140,6 +149,8 @@ def tell_approvals(sender: object, *, action_id: int, is_new: bool, **_: object)
 @receiver(order_changed, sender=Order)
 def tell_change(sender: object, *, order_id: int, **_: object) -> None:
     """Write the webhooks about an order that Shopify shows differently."""
+    if not webhooks.is_anyone_listening():
+        return
     with transaction.atomic():
         webhooks.order_changed(order_id)
 
@@ -147,6 +158,8 @@ def tell_change(sender: object, *, order_id: int, **_: object) -> None:
 @receiver(events_written)
 def tell_events(sender: object, *, event_ids: Collection[int], **_: object) -> None:
     """Write the webhooks about an order's news."""
+    if not webhooks.is_anyone_listening():
+        return
     with transaction.atomic():
         webhooks.events_written(event_ids)
 

@@ -23,6 +23,7 @@ from inbox.channels import keys
 from inbox.contacts import customer_views
 from inbox.conversations import services
 from inbox.models import Campaign, Channel, Conversation
+from inbox.outgoing_webhooks import events as outgoing_webhooks
 from orders.models import Order, Store
 from shopify_sync.api import client as shopify_client
 from shopify_sync.setup import connect
@@ -132,6 +133,7 @@ def _each_test_begins_without_memory() -> None:
     """What a process remembers belongs to the last test's database: views it has recorded, and
     cached answers, such as which login codes were used."""
     customer_views.forget()
+    outgoing_webhooks.listen()
     cache.clear()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from functools import partial
@@ -49,6 +50,31 @@ _DECISIONS: Final = {
     ActionState.AWAITING_APPROVAL: "approval",
     ActionState.NEEDS_HUMAN: "review",
 }
+
+
+# How long a process remembers that there is no endpoint; until then a new one isn't told.
+QUIET_S: Final = 1.0
+_quiet_until = 0.0
+
+
+def is_anyone_listening() -> bool:
+    """Return whether there is an active endpoint. That there is none is remembered for a second:
+    most installations have none, and every change of an order asks. Expects a transaction."""
+    global _quiet_until
+    if time.monotonic() < _quiet_until:
+        return False
+    # In a savepoint, so that a failure here can't undo what the transaction has done.
+    with transaction.atomic():
+        found = WebhookEndpoint.objects.active().exists()
+    if not found:
+        _quiet_until = time.monotonic() + QUIET_S
+    return found
+
+
+def listen() -> None:
+    """Forget that there was no endpoint."""
+    global _quiet_until
+    _quiet_until = 0.0
 
 
 def action_moved(action_id: int, *, before: str, after: str) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from inbox.models import Conversation, WebhookDelivery, WebhookEndpoint, WebhookType
+from inbox.models import Conversation, OffReason, WebhookDelivery, WebhookEndpoint, WebhookType
 from inbox.outgoing_webhooks import events
 from orders import services
 from orders.actions import transitions
@@ -35,6 +37,34 @@ def order(shop: Shop, seen: Seen, conversation: Conversation) -> Order:
     """Jane's, paid with 40.00; alice has her conversation."""
     shop.place()
     return seen()
+
+
+def test_that_nobody_listens_is_remembered_for_a_second(
+    order: Order, everything: Everything, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(events, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    rows = WebhookEndpoint.objects.all()
+    off = {"is_active": False, "off_reason": OffReason.GONE, "off_since": timezone.now()}
+    on = {"is_active": True, "off_reason": "", "off_since": None}
+    rows.update(**off)
+    events.listen()
+    assert not events.is_anyone_listening()
+    with CaptureQueriesContext(connection) as asked:
+        assert not events.is_anyone_listening()
+    assert not asked.captured_queries
+    # Another process turns it on: no signal reaches this one.
+    rows.update(**on)
+    clock[0] += 0.5
+    assert not events.is_anyone_listening()
+    clock[0] += 0.6
+    assert events.is_anyone_listening()
+    # In this process, at once.
+    rows.update(**off)
+    assert not events.is_anyone_listening()
+    everything[0].save()
+    rows.update(**on)
+    assert events.is_anyone_listening()
 
 
 def test_a_refund_is_told_from_the_click_to_the_money(
