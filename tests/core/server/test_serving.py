@@ -7,15 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 
 from core.server.processes import (
     LONG_LIFE_S,
@@ -24,89 +20,8 @@ from core.server.processes import (
     Keeper,
     Processes,
 )
-from tests.support.servers.postgres_and_redis import NotInstalled, Postgres, Redis, free_port
-
-ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 300
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    # pytest's own folders are closed to the user that PostgreSQL insists on.
-    with tempfile.TemporaryDirectory() as folder:
-        inner = Path(folder) / "cluster"
-        inner.mkdir()
-        try:
-            found = Postgres(inner)
-        except NotInstalled as missing:
-            pytest.skip(str(missing))
-        yield found
-        found.stop()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    found = Redis(tmp_path, free_port(), is_embedded=True)
-    yield found
-    found.kill()
-
-
-@pytest.fixture(scope="module")
-def database(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of this version, as `./run migrate` leaves it."""
-    url = postgres.url("serving")
-    folder = tmp_path_factory.mktemp("migrating")
-    made = run("migrate", environment(url, "redis://127.0.0.1:1/0", folder, 1))
-    assert made.wait(timeout=PATIENCE_S) == 0, (folder / "migrate.out").read_text()
-    return url
-
-
-def environment(database: str, redis_url: str, folder: Path, port: int) -> dict[str, str]:
-    """What the README says to set, and no more."""
-    ours = {"DJANGO_SETTINGS_MODULE", "SHOPIFY_ADMIN_ORIGIN", "EMAIL_URL"}
-    return {k: v for k, v in os.environ.items() if k not in ours} | {
-        "SECRET_KEY": "a-secret-of-fifty-characters-and-more-for-this-test-only-0123456789",
-        "FIELD_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
-        "ALLOWED_HOSTS": "inbox.example.com",
-        "PUBLIC_URL": "https://inbox.example.com",
-        "DATABASE_URL": database,
-        "REDIS_URL": redis_url,
-        "VAR_DIR": str(folder),
-        "PORT": str(port),
-        "WEB_WORKERS": "1",
-    }
-
-
-def run(command: str, env: dict[str, str]) -> subprocess.Popen[str]:
-    out = Path(env["VAR_DIR"]) / f"{command}.out"
-    with out.open("w") as sink:
-        return subprocess.Popen(
-            [sys.executable, "run", *command.split()],
-            cwd=ROOT,
-            env=env,
-            text=True,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def status(url: str) -> int:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as refused:
-        return refused.code
-    except OSError:
-        return 0
-
-
-def is_so(question: Callable[[], bool], *, within_s: float = PATIENCE_S) -> bool:
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        if question():
-            return True
-        time.sleep(0.2)
-    return False
+from tests.support.servers.postgres_and_redis import Redis, free_port
+from tests.support.servers.started import PATIENCE_S, environment, is_so, run, status
 
 
 def children_of(pid: int) -> dict[int, str]:
