@@ -1,6 +1,7 @@
 """Send signed webhooks to every subscription of the topic, and to --deliver-to.
 
---deliver-to acts like a subscription from the app's own configuration. Failed deliveries are
+--deliver-to acts like a subscription from the app's own configuration. With --through, every delivery
+goes to that server, as from a proxy that has ended its TLS. Failed deliveries are
 retried 8 times over 4 hours of the store's clock, with the original body; a subscription that
 failed 8 times in a row is deleted, as at Shopify.
 """
@@ -19,6 +20,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import urllib3
 
@@ -55,9 +57,16 @@ class Courier:
     """Deliver webhooks with a few background threads; `log` has the result of each try."""
 
     def __init__(
-        self, world: World, faults: Faults, *, deliver_to: str = "", threads: int = 4
+        self,
+        world: World,
+        faults: Faults,
+        *,
+        deliver_to: str = "",
+        through: str = "",
+        threads: int = 4,
     ) -> None:
         self._world, self._faults, self._deliver_to = world, faults, deliver_to
+        self._through = through.rstrip("/")
         self._queue: list[Delivery] = []
         self._wake = threading.Condition()
         self._serial = 0
@@ -148,9 +157,14 @@ class Courier:
         return None
 
     def _attempt(self, delivery: Delivery) -> None:
+        url, headers = delivery.url, delivery.headers
+        if self._through:
+            parts = urlsplit(url)
+            url = f"{self._through}{parts.path}"
+            headers = headers | {"Host": parts.netloc, "X-Forwarded-Proto": parts.scheme}
         try:
             answer = self._pool.request(
-                "POST", delivery.url, body=delivery.body, headers=delivery.headers, redirect=False
+                "POST", url, body=delivery.body, headers=headers, redirect=False
             )
             status = answer.status
         except urllib3.exceptions.HTTPError:

@@ -42,6 +42,7 @@ class Store:
         domains: list[str],
         *,
         deliver_to: str = "",
+        through: str = "",
         allow_http: bool = False,
         state_file: Path | None = None,
     ) -> None:
@@ -53,7 +54,7 @@ class Store:
             self.world = _WORLD.decode(state_file.read_bytes())
         self._open_shops()
         self.faults = Faults()
-        self.courier = Courier(self.world, self.faults, deliver_to=deliver_to)
+        self.courier = Courier(self.world, self.faults, deliver_to=deliver_to, through=through)
         self.locks = {domain: threading.RLock() for domain in self.world.shops}
         self.buckets = {domain: Bucket() for domain in self.world.shops}
         self.requests: list[JsonObject] = []

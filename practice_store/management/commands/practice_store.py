@@ -24,6 +24,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=9292)
         parser.add_argument("--deliver-to", default="", help="send every webhook to this address")
+        parser.add_argument(
+            "--through",
+            default="",
+            help="send every webhook to this server, as the proxy at the webhook's address would",
+        )
         parser.add_argument("--shop", action="append", help="a shop's domain; can be repeated")
         parser.add_argument("--state", help="keep the shops in this file")
         parser.add_argument("--seed", choices=["demo"], help="fill empty shops")
@@ -42,6 +47,7 @@ class Command(BaseCommand):
         store = Store(
             domains,
             deliver_to=options["deliver_to"],
+            through=options["through"],
             allow_http=options["allow_http"],
             state_file=Path(options["state"]) if options["state"] else None,
         )
