@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, Final
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import middleware
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import redirect, render, resolve_url
+from django.templatetags.static import static
 from django.urls import ResolverMatch, reverse
 from django.utils import timezone, translation
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from inbox import fragment_requests
 from inbox.accounts import page_access
@@ -77,6 +87,41 @@ class TlsForPrograms:
 
     def _is_for(self, path: str) -> bool:
         return path.startswith("/api/") and not path.startswith(self._pages)
+
+
+class StagingMark:
+    """Say on every page that this is staging (settings.staging).
+
+    Behind everything that answers, so the pages of errors have it, too, and those of the admin and of
+    libraries. A part of a page has no body and stays as it is.
+    """
+
+    _body: Final = re.compile(rb"<body\b[^>]*>")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        if not response.headers.get("Content-Type", "").startswith("text/html"):
+            return response
+        if isinstance(response, StreamingHttpResponse):
+            # What our pages send first reaches beyond the start of the body.
+            parts = cast("Iterator[bytes]", response.streaming_content)
+            response.streaming_content = (self._marked(part) for part in parts)
+        elif isinstance(response, HttpResponse):
+            response.content = self._marked(response.content)
+            if "Content-Length" in response.headers:
+                response.headers["Content-Length"] = str(len(response.content))
+        return response
+
+    def _marked(self, page: bytes) -> bytes:
+        mark = format_html(
+            '<link rel="stylesheet" href="{}"><p class="staging-mark" role="note">{}</p>',
+            static("inbox/css/staging.css"),
+            gettext("Staging: practice shops only. No order and no money here is real."),
+        )
+        return self._body.sub(lambda found: found[0] + mark.encode(), page, count=1)
 
 
 class PageLanguage:

@@ -193,8 +193,10 @@ TRUSTED_PROXY = env.flag("TRUSTED_PROXY")
 # The implementation of orders.shopify_port, through which orders reach Shopify.
 ORDERS_GATEWAY = "shopify_sync.gateway.ShopifyGateway"
 SHOPIFY_API_VERSION = env.text("SHOPIFY_API_VERSION", "2026-10")
-# The practice store's address; shopify_sync.checks refuses it outside DEBUG.
+# The practice store's address; shopify_sync.checks refuses it outside DEBUG and staging.
 SHOPIFY_ADMIN_ORIGIN = env.text("SHOPIFY_ADMIN_ORIGIN", "").rstrip("/")
+# The only shops that staging may connect, all of the practice store. Empty: this isn't staging.
+PRACTICE_SHOPS: tuple[str, ...] = ()
 # How far back a new store is read if Shopify granted read_all_orders; 60 days otherwise.
 BACKFILL_DAYS = env.parsed("BACKFILL_DAYS", int, "365", "a number of days")
 FIELD_ENCRYPTION_KEYS: list[str] = []

@@ -14,8 +14,9 @@ from core.server.processes import (
     demo,
 )
 from core.server.serve import COMMANDS
+from core.server.staging import staging
 
-ALL: Final[dict[str, Callable[[list[str]], None]]] = {"demo": demo} | COMMANDS
+ALL: Final[dict[str, Callable[[list[str]], None]]] = {"demo": demo, "staging": staging} | COMMANDS
 
 
 def _stop(*_: object) -> None:

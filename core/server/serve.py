@@ -34,25 +34,30 @@ Command = Callable[[list[str]], None]
 
 def serve(arguments: list[str]) -> None:
     """Run every role; one that ends is restarted on its own. Raises Trouble."""
-    _prepare(for_web=True)
-    port, folder = port_number("PORT", 8000), _folder()
+    prepare(for_web=True)
+    port, folder = port_number("PORT", 8000), logs_folder()
     must_be_free(port)
     processes = Processes(folder)
     try:
-        processes.start("web", _web())
-        _start_workers(processes)
-        processes.start("scheduler", _scheduler())
-        probe = f"http://127.0.0.1:{port}/livez"
-        until_it_is(processes, lambda: answers(probe), "the web server", needs=("web",))
+        start_roles(processes, port)
         print(f"Agent Inbox serves port {port}; put HTTPS in front of it.", flush=True)
         processes.keep()
     finally:
         processes.stop()
 
 
+def start_roles(processes: Processes, port: int) -> None:
+    """Start web, workers and scheduler, and wait for the web server. Raises Trouble."""
+    processes.start("web", _web())
+    _start_workers(processes)
+    processes.start("scheduler", _scheduler())
+    probe = f"http://127.0.0.1:{port}/livez"
+    until_it_is(processes, lambda: answers(probe), "the web server", needs=("web",))
+
+
 def _alone(command: Callable[[], list[str]], *, for_web: bool = False) -> Command:
     def run(arguments: list[str]) -> None:
-        _prepare(for_web=for_web)
+        prepare(for_web=for_web)
         _become(command())
 
     return run
@@ -62,7 +67,7 @@ def _workers(arguments: list[str]) -> None:
     """Run every worker pool, or only the one named. Raises Trouble."""
     if arguments and (len(arguments) > 1 or arguments[0] not in POOLS):
         raise Trouble(f"Pass ./run worker one of {', '.join(POOLS)}.")
-    _prepare(for_web=False)
+    prepare(for_web=False)
     if arguments:
         _become(worker_command(arguments[0]))
     # Alone on a machine or in a container, where logs are expected on stdout.
@@ -91,7 +96,7 @@ def _web() -> list[str]:
 
 
 def _scheduler() -> list[str]:
-    return scheduler_command(_folder())
+    return scheduler_command(logs_folder())
 
 
 COMMANDS: Final[dict[str, Command]] = {
@@ -102,7 +107,7 @@ COMMANDS: Final[dict[str, Command]] = {
 }
 
 
-def _prepare(*, for_web: bool) -> None:
+def prepare(*, for_web: bool) -> None:
     """Run the checks that must pass before any process serves. Raises Trouble."""
     steps = [
         (["check", "--deploy", "--fail-level", "WARNING"], "fix what check --deploy reports above"),
@@ -118,8 +123,9 @@ def _prepare(*, for_web: bool) -> None:
         if subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT).returncode:
             raise Trouble(f"Before starting: {todo}.")
     # Each role alone as well; and only now are the static files there.
-    _folder()
+    logs_folder()
 
 
-def _folder() -> Path:
+def logs_folder() -> Path:
+    """Create VAR_DIR if needed, close it to other users, and return it."""
     return var_folder(Path(os.environ.get("VAR_DIR", ROOT / "var")))

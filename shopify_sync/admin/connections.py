@@ -79,6 +79,8 @@ class ConnectionForm(ConnectionModelForm):
             raise forms.ValidationError(
                 "Enter the permanent shop domain, which ends in .myshopify.com."
             )
+        if objection := connect.objection_to(shop):
+            raise forms.ValidationError(objection)
         if not self.instance.pk and ShopConnection.objects.filter(store__domain=shop).exists():
             raise forms.ValidationError(
                 "This shop is already connected. Edit its connection instead."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.db import models
 
 from core.encryption import (
@@ -22,6 +23,11 @@ class ConnectionMethod(models.TextChoices):
     OAUTH = "oauth", "Install an app (OAuth)"
     CLIENT_CREDENTIALS = "client", "App of your own organization (client credentials)"
     ADMIN_TOKEN = "token", "Existing access token"
+
+
+def is_staging() -> bool:
+    """Return whether this process may use practice shops only."""
+    return bool(settings.PRACTICE_SHOPS)
 
 
 class ShopConnection(models.Model):
@@ -79,6 +85,8 @@ class ShopConnection(models.Model):
     breaker_open_until = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     last_error_at = models.DateTimeField(null=True, editable=False)
+    # Connected in staging, where this domain is a practice shop. Elsewhere it's someone's real one.
+    is_practice = models.BooleanField(default=is_staging, db_default=False, editable=False)
 
     class Meta:
         constraints = [

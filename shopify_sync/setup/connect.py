@@ -29,6 +29,20 @@ OPTIONAL_SCOPES = (
 _COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
 
 
+class ShopRefused(Exception):
+    """This shop can't be connected here; the text says why."""
+
+
+def objection_to(domain: str) -> str:
+    """Return why this shop can't be connected here; "" if it can.
+
+    In staging only practice shops can be: calls go to the practice store, whatever the domain.
+    """
+    if settings.PRACTICE_SHOPS and domain not in settings.PRACTICE_SHOPS:
+        return f"In staging, only these practice shops can be connected: {', '.join(settings.PRACTICE_SHOPS)}."
+    return ""
+
+
 def connect(
     *,
     domain: str,
@@ -41,8 +55,10 @@ def connect(
 
     Call it again to change them. A replaced client secret is kept as the previous one: Shopify
     signs with it for up to an hour, and a webhook we refuse is lost. Tokens that belong to the old
-    credentials are dropped.
+    credentials are dropped. Raises ShopRefused if the shop can't be connected here.
     """
+    if objection := objection_to(domain):
+        raise ShopRefused(objection)
     store, _created = Store.objects.get_or_create(domain=domain)
     given = {
         "method": method,

@@ -8,6 +8,7 @@ from orders.models import Store
 from shopify_sync.api.client import AdminClient
 from shopify_sync.api.errors import NeedsAdmin
 from shopify_sync.models import ConnectionMethod, ShopConnection
+from shopify_sync.models.connections import is_staging
 from shopify_sync.stores import tokens
 
 NEEDED_SCOPES = (
@@ -35,10 +36,16 @@ def client_for(store: Store, *, is_background: bool = False) -> AdminClient:
     Pass `is_background` for reads that no agent is waiting for: they leave half of the shop's
     rate limit to the agents. Raises NeedsAdmin if the store has no usable credentials, and
     Unreachable if its token cannot be renewed right now.
+
+    A practice shop is never called outside staging, nor any other inside: the same domain is
+    someone else's there.
     """
     connection = ShopConnection.objects.filter(store=store).first()
     if connection is None or not (connection.access_token or connection.client_id):
         raise NeedsAdmin(f"{store.domain} has no access token.")
+    if connection.is_practice != is_staging():
+        kind = "a practice shop" if connection.is_practice else "a real store"
+        raise NeedsAdmin(f"{store.domain} is {kind}, which isn't called here.")
     connection.store = store
     if not connection.access_token and connection.method == ConnectionMethod.OAUTH:
         raise NeedsAdmin(f"{store.domain} is not installed yet. {tokens.RECONNECT}")

@@ -113,7 +113,7 @@ def test_static_files_that_came_along_are_not_collected_again(
     if is_given:
         monkeypatch.setenv("STATIC_ROOT", "/opt/agent-inbox/static")
     monkeypatch.setattr(subprocess, "run", run)
-    serve._prepare(for_web=True)
+    serve.prepare(for_web=True)
     assert ran == ["check", "migrate", *([] if is_given else ["collectstatic"])]
 
 

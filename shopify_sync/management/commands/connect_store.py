@@ -45,13 +45,16 @@ class Command(BaseCommand):
             if not options["secret"] or not (token or client_id):
                 raise CommandError("Pass --secret with --token or --client-id, or pass --check.")
             own = ConnectionMethod.CLIENT_CREDENTIALS
-            connect.connect(
-                domain=domain,
-                token=token,
-                secret=options["secret"],
-                client_id=client_id,
-                method=own if client_id else ConnectionMethod.ADMIN_TOKEN,
-            )
+            try:
+                connect.connect(
+                    domain=domain,
+                    token=token,
+                    secret=options["secret"],
+                    client_id=client_id,
+                    method=own if client_id else ConnectionMethod.ADMIN_TOKEN,
+                )
+            except connect.ShopRefused as refused:
+                raise CommandError(str(refused)) from refused
             audit.record(AuditKind.STORE, actor=None, after="connected", domain=domain)
         store = Store.objects.filter(domain=domain).first()
         if store is None:

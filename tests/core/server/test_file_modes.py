@@ -90,7 +90,7 @@ def test_another_user_may_read_static_files_and_nothing_else(
     monkeypatch.setenv("VAR_DIR", str(folder))
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: collect(folder))
     os.umask(private_files.UMASK)
-    serve._prepare(for_web=for_web)
+    serve.prepare(for_web=for_web)
     static = folder / "static"
     assert mode(folder) == 0o711, "others pass through, and can't list what is there"
     assert {mode(p) for p in (static, *static.rglob("*")) if p.is_dir()} == {0o755}
