@@ -154,6 +154,12 @@ DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'inb
 MIGRATION_DATABASE = (
     env.database("MIGRATION_DATABASE_URL", "") if env.text("MIGRATION_DATABASE_URL", "") else None
 )
+# A standby that answers lists, search and reports (core.database.replica), and how many seconds it may
+# be behind to answer reports.
+REPLICA_MAX_LAG_S = env.whole("REPLICA_MAX_LAG_SECONDS", 10)
+if env.text("DATABASE_REPLICA_URL", ""):
+    DATABASES["replica"] = env.replica("DATABASE_REPLICA_URL")
+    DATABASE_ROUTERS = ["core.database.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 _VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS: list[dict[str, object]] = [

@@ -88,6 +88,22 @@ def database(name: str, default: str) -> Section:
     return parsed(name, _database, default, "postgres://… or sqlite:///path")
 
 
+def replica(name: str) -> Section:
+    """Return Django's settings of a PostgreSQL standby, on which nothing can be written."""
+    found = parsed(name, _standby, "", "postgres://…, a standby of DATABASE_URL's database")
+    found["OPTIONS"]["options"] += " -c default_transaction_read_only=on"
+    # While it's down, each process waits for this long once in a while.
+    found["OPTIONS"]["connect_timeout"] = 2
+    # Tests have one database.
+    return found | {"TEST": {"MIRROR": "default"}}
+
+
+def _standby(url: str) -> Section:
+    if urlsplit(url).scheme == "sqlite":
+        raise ValueError(url)
+    return _database(url)
+
+
 def email(name: str, default: str) -> Section:
     """Return Django's email settings from a URL.
 

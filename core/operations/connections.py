@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from core.database import replica
 from core.operations.findings import Finding, ok, warning
 
 # PostgreSQL's other modes go on without TLS if the server, or someone in between, has none.
@@ -20,20 +21,24 @@ _TLS_MODES: Final = frozenset({"require", "verify-ca", "verify-full"})
 
 def look_at_connections() -> Iterator[Finding]:
     """Look at the addresses of the database, Redis and the mail server; connects to none."""
-    found = [*_database(settings.DATABASES["default"]), *_redis(settings.REDIS_URL), *_mail()]
+    standby = settings.DATABASES.get(replica.ALIAS, {})
+    found = [
+        *_database(settings.DATABASES["default"], "DATABASE_URL"),
+        *_database(standby, "DATABASE_REPLICA_URL"),
+        *_redis(settings.REDIS_URL),
+        *_mail(),
+    ]
     yield from found or [ok("Connections", "None leaves this machine without TLS and a password.")]
 
 
-def _database(given: dict[str, Any]) -> Iterator[Finding]:
+def _database(given: dict[str, Any], name: str) -> Iterator[Finding]:
     if not _is_remote(str(given.get("HOST", ""))):
         return
     if given.get("OPTIONS", {}).get("sslmode") not in _TLS_MODES:
-        todo = (
-            "Add ?sslmode=verify-full to DATABASE_URL, or require without a certificate to check."
-        )
+        todo = f"Add ?sslmode=verify-full to {name}, or require without a certificate to check."
         yield warning("Connections", "The database may be used without TLS.", todo)
     if not given.get("PASSWORD"):
-        todo = "Put a password into DATABASE_URL, unless the server checks something else."
+        todo = f"Put a password into {name}, unless the server checks something else."
         yield warning("Connections", "The database is used without a password.", todo)
 
 

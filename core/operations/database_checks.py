@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Final
 
 from django.apps import apps
-from django.db import DatabaseError
+from django.conf import settings
+from django.db import DatabaseError, Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from core.database import replica
 from core.operations import backup_files, stored_secrets
 from core.operations.findings import Finding, ok, problem, warning
 
@@ -53,6 +55,29 @@ def look(connection: BaseDatabaseWrapper) -> Iterator[Finding]:
     if all(finding.level == "OK" for finding in migrated):
         yield _rights(connection)
         yield _secrets()
+
+
+def look_at_replica() -> Iterator[Finding]:
+    """Ask how far behind the replica is, if there is one. Expects that the primary can be reached."""
+    if replica.ALIAS not in settings.DATABASES:
+        return
+    todo = "Until then the primary also answers what the replica would."
+    try:
+        replica.forget()
+        behind_s = replica.lag_s()
+    except replica.NotAReplica as error:
+        yield problem(
+            "Replica", str(error), "Let DATABASE_REPLICA_URL name a standby, or leave it out."
+        )
+    except Error as error:
+        text = f"It can't be asked ({type(error).__name__})."
+        yield warning("Replica", text, f"Start it, or check DATABASE_REPLICA_URL. {todo}")
+    else:
+        text = f"It is {behind_s:.1f} s behind." if behind_s else "It has all that the primary has."
+        is_late = behind_s > settings.REPLICA_MAX_LAG_S
+        yield (
+            warning("Replica", text, f"Look at its log. {todo}") if is_late else ok("Replica", text)
+        )
 
 
 def _clock(connection: BaseDatabaseWrapper) -> Finding:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from django.db.models import QuerySet
 from django.urls import reverse
 
+from core.database import replica
 from inbox import (
     access,
     read_marks,
@@ -62,6 +63,7 @@ class ConversationList:
     live_src: str
 
 
+@replica.up_to_date
 def conversation_list(
     agent: Agent, *, scope: str, state: str, query: str, after: str
 ) -> ConversationList:

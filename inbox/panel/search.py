@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils import timezone
 
+from core.database import replica
 from inbox import (
     access,
     normalization,
@@ -70,6 +71,7 @@ def clean(query: str) -> str:
     return query.replace("\x00", "").strip()[:100]
 
 
+@replica.up_to_date
 def results(agent: Agent, query: str) -> tuple[tuple[FoundOrder, ...], bool]:
     """Return the first orders found, and whether there are several stores to tell apart."""
     scope = scope_of(agent)
@@ -86,6 +88,7 @@ class ListPage:
     newest_url: str = ""
 
 
+@replica.up_to_date
 def list_page(agent: Agent, query: str, filters: OrderFilters, *, after: str) -> ListPage:
     """Return a page of the agent's orders, newest first, narrowed by valid filters.
 

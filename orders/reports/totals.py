@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 from django.db.models import Count, F, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce, NullIf, TruncDate
 
+from core.database import replica
 from orders import previews
 from orders.models import (
     EventKind,
@@ -251,6 +252,7 @@ _TITLES: Final = {
 }
 
 
+@replica.may_lag
 def report(period: Period) -> Report:
     """Build the report. Seven queries, plus those of CHANNEL_NAMES."""
     events = _events(period)

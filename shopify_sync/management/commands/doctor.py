@@ -64,6 +64,8 @@ def _examine(*, online: bool) -> Iterator[Finding]:
     )
     yield reached
     yield from found
+    if is_reached:
+        yield from database_checks.look_at_replica()
     yield server_checks.look_at_disk()
     broker = server_checks.look_at_redis()
     yield broker

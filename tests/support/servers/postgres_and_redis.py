@@ -54,6 +54,20 @@ class Postgres:
         )
         self.start()
 
+    def standby(self, folder: Path) -> Standby:
+        """A streaming replica of this cluster, in an empty folder."""
+        data = folder / "pg" / "data"
+        data.parent.mkdir()
+        if os.geteuid() == 0:
+            for part in (folder, *folder.parents[:1]):
+                part.chmod(0o755)
+            owner = pwd.getpwnam("postgres")
+            os.chown(data.parent, owner.pw_uid, owner.pw_gid)
+        address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "inbox"]
+        copy = [self._bin / "pg_basebackup", *address, "-R", "-X", "stream", "-c", "fast"]
+        self._as_owner([*copy, "-D", data])
+        return Standby(self, folder)
+
     def start(self) -> None:
         options = (
             f"-c listen_addresses=127.0.0.1 -p {self.port} "
@@ -137,6 +151,19 @@ class Postgres:
             words = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *words]
         options.setdefault("stdout", subprocess.DEVNULL)
         subprocess.run(words, check=check, cwd="/", stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
+
+
+class Standby(Postgres):
+    """Follows a Postgres; made by its `standby`."""
+
+    def __init__(self, of: Postgres, folder: Path) -> None:
+        self._fsync, self._bin, self._folder = "off", of._bin, folder / "pg"
+        self.port = free_port()
+        self.start()
+
+    def url(self, name: str, *, like: str = "") -> str:
+        """The address of a database, which the primary has."""
+        return f"postgres://inbox@127.0.0.1:{self.port}/{name}"
 
 
 def _broker(is_embedded: bool) -> str:
