@@ -705,6 +705,10 @@ def lives(world: Installation, run: Run) -> Outcome:
     _set_the_stage(world, run)
     for number in range(run.size(LIVES, least=10)):
         Life(run.seed + number).live()
+        # Twice the damage that any control has to do is proof enough.
+        is_proven = len(Life.broken) > 0.1 * Life.counts["actions"] and number >= 10
+        if run.mutant and is_proven:
+            break
     return Outcome(figures=dict(Life.counts), broken=Life.broken, of=Life.counts["actions"])
 
 
