@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from core import queue
 from core.database import sweeps
-from inbox import outbox
+from inbox import outbox, report_emails
 from inbox.accounts import mail
 from inbox.accounts.login import sessions, throttling
 from inbox.campaigns import (
@@ -30,6 +30,7 @@ from inbox.models import CampaignMessage, Message
 from inbox.outgoing_webhooks import sending
 from inbox.suppression import opt_outs
 from orders.models import OrderEvent
+from orders.reports import monthly
 
 SWEEP_ROWS: Final = 100
 # Well below the time limit of a task; the next sweep continues.
@@ -64,6 +65,18 @@ def deliver_request_notice(notice_id: int) -> None:
 def sweep_request_notices() -> None:
     """Enqueue the emails about requests whose task got lost, or whose next try has come."""
     _each(emails.wake, emails.due(now=timezone.now()))
+
+
+@shared_task
+def deliver_report_email(row_id: int) -> None:
+    """Email last month's money report to one person."""
+    report_emails.deliver(row_id)
+
+
+@shared_task
+def sweep_report_emails() -> None:
+    """Enqueue the money reports of the month that is over."""
+    _each(report_emails.wake, monthly.due(now=timezone.now()))
 
 
 @shared_task

@@ -55,6 +55,7 @@ SCHEDULE: Final[dict[str, dict[str, object]]] = {
         "task": "inbox.tasks.sweep_request_notices",
         "schedule": 15.0,
     },
+    "sweep report emails": {"task": "inbox.tasks.sweep_report_emails", "schedule": 300.0},
     "keep opt-outs": {"task": "inbox.tasks.keep_opt_outs", "schedule": 60.0},
     "recheck opt-outs": {
         "task": "inbox.tasks.recheck_opt_outs",

@@ -44,6 +44,7 @@ from orders.models.privacy import (
     RedactedKind,
     RetentionPosition,
 )
+from orders.models.report_emails import ReportEmail
 from orders.models.stores import Store
 from orders.models.versions import OrderVersion
 
@@ -89,6 +90,7 @@ __all__ = [
     "RedactedKind",
     "RefundBudget",
     "RefundMethod",
+    "ReportEmail",
     "RetentionPosition",
     "Returned",
     "Store",
