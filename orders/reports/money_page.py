@@ -11,9 +11,11 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET, require_POST
@@ -21,7 +23,8 @@ from django.views.decorators.http import require_GET, require_POST
 from core import csv_export
 from core.dashboard import DESK
 from orders import audit
-from orders.models import AuditKind, Store
+from orders.models import AuditKind, ReportEmail, Store
+from orders.models.report_emails import last_month_end
 from orders.reports import totals
 
 PRESETS: Final = (7, 30, 90)
@@ -84,6 +87,8 @@ def urls(site: AdminSite) -> list[URLPattern]:
             "title": "Money",
             "form": form,
             "report": totals.report(form.period) if form.is_valid() else None,
+            "address": _address(request),
+            "is_monthly": form.is_valid() and _monthly(request, form).exists(),
             "presets": [(f"{days} days", f"?{urlencode(_last(days))}") for days in PRESETS],
         }
         return TemplateResponse(request, "admin/orders/money.html", context)
@@ -94,8 +99,7 @@ def urls(site: AdminSite) -> list[URLPattern]:
         _check(request)
         form = PeriodForm(request.POST, user=request.user)
         if not form.is_valid():
-            errors = [str(text) for texts in form.errors.values() for text in texts]
-            return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
+            return _refused(form)
         found = totals.report(form.period)
         lines = list(_lines(found))
         _record(request, found.period, rows=len(lines))
@@ -109,7 +113,28 @@ def urls(site: AdminSite) -> list[URLPattern]:
             },
         )
 
+    @require_POST
+    def monthly(request: HttpRequest) -> HttpResponse:
+        _check(request)
+        form = PeriodForm(request.POST, user=request.user)
+        if not form.is_valid():
+            return _refused(form)
+        if not isinstance(request.user, User) or not request.user.email:
+            text = "Your account has no email address."
+            return HttpResponse(text, status=400, content_type="text/plain")
+        if request.POST.get("monthly"):
+            ReportEmail.objects.get_or_create(
+                user=request.user,
+                store=form.cleaned_data["store"],
+                defaults={"reported_until": last_month_end(timezone.now())},
+            )
+        else:
+            _monthly(request, form).delete()
+        asked = {name: request.POST.get(name, "") for name in form.fields}
+        return redirect(f"{reverse('admin:orders_money')}?{urlencode(asked)}")
+
     return [
+        path("money/monthly/", site.admin_view(monthly), name="orders_money_monthly"),
         path("money/", site.admin_view(page), name="orders_money"),
         path("money/csv/", site.admin_view(download), name="orders_money_csv"),
     ]
@@ -143,6 +168,20 @@ def _record(request: HttpRequest, period: totals.Period, *, rows: int) -> None:
             since=period.since.isoformat(),
             until=period.until.isoformat(),
         )
+
+
+def _refused(form: PeriodForm) -> HttpResponse:
+    errors = [str(text) for texts in form.errors.values() for text in texts]
+    return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
+
+
+def _address(request: HttpRequest) -> str:
+    return request.user.email if isinstance(request.user, User) else ""
+
+
+def _monthly(request: HttpRequest, form: PeriodForm) -> QuerySet[ReportEmail]:
+    """The person's row for the chosen store, or for every store. Only for a valid form."""
+    return ReportEmail.objects.filter(user=request.user.pk, store=form.period.store_id)
 
 
 def _last(days: int) -> dict[str, str]:

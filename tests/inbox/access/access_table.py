@@ -187,6 +187,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     # The admin, besides the pages of its models (MODELS)
     "admin:orders_money":                           ("LRRRR++LL", "LRRRRMMLL"),
     "admin:orders_money_csv":                       ("LRRRRMMLL", "LRRRR++LL"),
+    "admin:orders_money_monthly":                   ("LRRRRMMLL", "LRRRR++LL"),
     "admin:index":                                  ("LRRRR++LL", "LRRRR++LL"),
     "admin:login":                                  ("LRRRR++LL", "LRRRR++LL"),
     "admin:logout":                                 ("L++++MMLL", "L++++++LL"),
