@@ -144,6 +144,7 @@ frame = [
     path("swap/", frames.swap, name="swap"),
     path("look/", frames.look, name="look"),
     path("renew/", frames.renew, name="renew"),
+    path("resume/", frames.resume, name="resume"),
     path("connect/", frames.connect, name="connect"),
     *panel_pages("", decorators.in_frame),
 ]

@@ -166,6 +166,18 @@ def swap_code(frame: HelpDeskFrame, *, code: str, verifier: str) -> Pass:
     return held
 
 
+def resume(frame: HelpDeskFrame, seat: str) -> tuple[Pass, User]:
+    """Return a pass without a customer for an agent who logged in to this frame before.
+
+    Raises FrameRefused once that login has ended, or eight hours after it.
+    """
+    held = tokens.open_seat(seat)
+    if held.frame_id != frame.pk or not held.session_key:
+        raise FrameRefused("ended")
+    _held, _frame, agent = checked(held)
+    return held, agent
+
+
 def look_at(held: Pass, frame: HelpDeskFrame, agent: User, said: Mapping[str, str]) -> Pass:
     """Return the pass for another customer, as named by the page around the frame.
 

@@ -17,6 +17,8 @@ from django.utils.crypto import salted_hmac
 
 PASS_S: Final = 600
 WINDOW_S: Final = 1800
+# One working day, from the login on.
+SEAT_S: Final = 8 * 3600
 _STATUS: Final = {"ended": 401, "too_many": 429}
 
 
@@ -68,6 +70,14 @@ def seal_pass(held: Pass) -> str:
     return _seal("pass", asdict(held))
 
 
+def seal_seat(held: Pass) -> str:
+    """Seal an agent's login in a frame, without its customer; valid for SEAT_S seconds.
+
+    A help desk that builds a new frame for each conversation opens the next one with it.
+    """
+    return _seal("seat", asdict(replace(held, customer=Customer())))
+
+
 def seal_window(held: Pass) -> str:
     """Seal a pass for the URL of a window; valid for WINDOW_S seconds. It carries no session,
     because the window has the agent's regular login."""
@@ -88,6 +98,11 @@ def open_summary(text: str) -> str:
 def open_pass(text: str) -> Pass:
     """Unseal a pass. Raises FrameRefused if it is forged or expired."""
     return _opened("pass", text, PASS_S)
+
+
+def open_seat(text: str) -> Pass:
+    """Unseal an agent's login in a frame. Raises FrameRefused if it is forged or expired."""
+    return _opened("seat", text, SEAT_S)
 
 
 def open_window(text: str) -> Pass:

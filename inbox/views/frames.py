@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -92,6 +93,26 @@ def swap(request: HttpRequest) -> HttpResponse:
     code, verifier = (request.POST.get(name, "") for name in ("code", "verifier"))
     held = authentication.swap_code(frame, code=code.strip(), verifier=verifier)
     _held, frame, agent = authentication.checked(held)
+    answer = _pass_response(
+        authentication.look_at(held, frame, agent, _customer_fields(request)), frame, agent
+    )
+    # A page around the frame could otherwise plant a login of its own.
+    if request.headers.get("Sec-Fetch-Site") == "same-origin":
+        _keep_seat(answer, held)
+    return answer
+
+
+@_script_endpoint
+def resume(request: HttpRequest) -> HttpResponse:
+    """Swap the seat of an earlier frame in this help desk for a pass, for the customer shown now.
+
+    The seat is in a cookie that only this address reads. A forged request gains nothing: its
+    sender can't read the answer, and nothing changes here.
+    """
+    frame = _frame(request.POST.get("frame", ""))
+    if frame is None:
+        raise FrameRefused("off")
+    held, agent = authentication.resume(frame, request.COOKIES.get(_seat_cookie(frame.pk), ""))
     return _pass_response(
         authentication.look_at(held, frame, agent, _customer_fields(request)), frame, agent
     )
@@ -134,6 +155,28 @@ def connect(request: HttpRequest) -> HttpResponse:
     return render(request, "sidebar/connect.html", context)
 
 
+def _seat_cookie(frame_id: int) -> str:
+    """Has the __Host- prefix if cookies are secure; over plain http browsers would refuse it."""
+    prefix = "__Host-" if settings.SESSION_COOKIE_SECURE else ""
+    return f"{prefix}sidebar-seat-{frame_id}"
+
+
+def _keep_seat(answer: HttpResponse, held: Pass) -> None:
+    """Let the browser keep that this agent has logged in to this frame."""
+    name = _seat_cookie(held.frame_id)
+    answer.set_cookie(
+        name,
+        tokens.seal_seat(held),
+        max_age=tokens.SEAT_S,
+        secure=True,
+        httponly=True,
+        samesite="None",
+    )
+    # Apart for each site that shows the frame, and thus also where the cookies of other sites are
+    # blocked. Before Python 3.14, http.cookies doesn't know the attribute.
+    answer.cookies[name]["path"] += "; Partitioned"
+
+
 def _pass_response(held: Pass, frame: HelpDeskFrame, agent: User) -> HttpResponse:
     place = InFrame(held, frame, scope_of(agent))
     stream = FrameStream(
@@ -151,6 +194,8 @@ def _pass_response(held: Pass, frame: HelpDeskFrame, agent: User) -> HttpRespons
             # Read before the panel is fetched: the stream delivers what happens in between.
             "position": str(events.position()),
             "panel": reverse("sidebar:orders"),
+            # If not, the script asks the help desk again when the agent comes back to the frame.
+            "may_act": place.acting_refusal(agent) is None,
         }
     )
 

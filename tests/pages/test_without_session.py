@@ -69,6 +69,7 @@ OPEN: Final[dict[str, tuple[str, Callable[[], str], int]]] = {
     "a credential for a pass": ("POST", lambda: "/sidebar/swap/", 403),
     "the customer shown": ("POST", lambda: "/sidebar/look/", 401),
     "a longer pass": ("POST", lambda: "/sidebar/renew/", 401),
+    "the next frame of a login": ("POST", lambda: "/sidebar/resume/", 403),
     "the panel in the sidebar": ("GET", lambda: "/sidebar/orders/", 401),
     "a webhook": ("POST", lambda: "/webhooks/shopify/", 401),
     "a channel's messages": ("POST", lambda: "/api/v1/channels/1/messages/", 401),

@@ -243,7 +243,7 @@ def test_every_address_of_the_inbox_is_looked_at_or_known() -> None:
         # A frame has neither the inbox's search nor messages.
         if name.startswith(("order", "action")) and name not in {"order_search", "order_then"}
     }
-    assert found["sidebar"] == panel | {"frame", "swap", "look", "renew", "connect"}
+    assert found["sidebar"] == panel | {"frame", "swap", "look", "renew", "resume", "connect"}
     assert found["sidebar_window"] == panel | {"order_review"}
     # So are those of an order's own page (tests/flows/orders/test_order_page.py).
     own = found["order"]

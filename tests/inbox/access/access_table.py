@@ -135,6 +135,7 @@ ROWS: Final[dict[str, tuple[str, str]]] = {
     "sidebar:swap":                                 ("MMMMMMMMM", "RRRRRRRRR"),
     "sidebar:look":                                 ("MMMMMMMMM", "LLLLLLLLR"),
     "sidebar:renew":                                ("MMMMMMMMM", "LLLLLLLL+"),
+    "sidebar:resume":                               ("MMMMMMMMM", "RRRRRRRRR"),
     "sidebar:connect":                              ("LR+++RRLL", "LR000RRLL"),
     "sidebar:orders":                               ("LLLLLLLL+", "LLLLLLLLM"),
     "sidebar:orders_refresh":                       ("LLLLLLLLM", "LLLLLLLL+"),

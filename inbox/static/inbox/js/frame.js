@@ -1,21 +1,26 @@
 // The panel inside another help desk (docs/sidebar.md). The pass is kept in this module's memory and
-// sent in the Authorization header, and goes nowhere else: no cookie, no storage, no URL.
+// sent in the Authorization header, and goes nowhere else: no cookie, no storage, no URL. That the
+// agent has logged in is in a cookie of its own, which only the address to resume at reads.
 import { parsePosition } from "./clock.js";
 import { forget, reached, remember } from "./heard.js";
 import { randomHex } from "./ids.js";
 import { Line, SILENCE_MS } from "./line.js";
+import { contextOf, isObject } from "./told.js";
 
 const main = document.getElementById("main");
-const { frame, signed, swap, look, renew, connect } = main.dataset;
+const { frame, signed, swap, look, renew, resume, connect } = main.dataset;
 const origins = main.dataset.origins.split(" ");
 const words = document.getElementById("frame-words").dataset;
 const RENEW_MS = 4 * 60_000;
 const POLL_MS = 30_000;
-const ASK_AGAIN_MS = [0, 400, 1500, 4000];
-const LONGEST_MESSAGE = 2_000_000; // Chatwoot sends the whole conversation.
+const ASK_MS = 1500;
+const GIVE_UP_MS = 6000;
+const RELOAD_MS = 5000; // No frame reloads itself more often.
 
 let pass = "";
 let validUntil = 0;
+let mayAct = true;
+let heardAt = 0;
 let customer = null; // What the help desk last said, as the form fields we send.
 let verifier = "";
 let windowOpened = null;
@@ -57,10 +62,18 @@ async function enter(ask) {
 // --- The pass ---------------------------------------------------------------------------------
 class Refused extends Error {}
 
+// Chatwoot builds a new frame for each conversation. An earlier one's login is in a cookie that the
+// browser keeps for this help desk's site alone.
+const MAY_USE_COOKIES = [swap, resume];
+
 async function post(address, fields) {
   const headers = pass ? { Authorization: `Frame ${pass}` } : {};
   const answer = await fetch(address, {
-    method: "POST", headers, body: new URLSearchParams(fields), credentials: "omit", referrerPolicy: "no-referrer",
+    method: "POST",
+    headers,
+    body: new URLSearchParams(fields),
+    credentials: MAY_USE_COOKIES.includes(address) ? "same-origin" : "omit",
+    referrerPolicy: "no-referrer",
   });
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Refused(told.code ?? "off");
@@ -70,6 +83,7 @@ async function post(address, fields) {
 function take(told, isRenewed = false) {
   pass = told.pass;
   validUntil = Date.now() + told.valid_s * 1000;
+  mayAct = told.may_act;
   // A renewed pass continues the stream; another customer's starts before their panel is fetched.
   listen(told, isRenewed && line ? line.position : told.position);
   return told.panel;
@@ -187,47 +201,35 @@ addEventListener("hashchange", () => {
   enterSigned();
 });
 
-// --- Getting in with a login: Chatwoot names the customer -------------------------------------
-function text(value) {
-  return typeof value === "string" ? value.slice(0, 320) : "";
-}
-
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-// Parses {event: "appContext", data: {conversation, contact, currentAgent}}; null for anything else.
-function contextOf(raw) {
-  if (typeof raw !== "string" || raw.length > LONGEST_MESSAGE) return null;
-  let message;
-  try { message = JSON.parse(raw); } catch { return null; }
-  if (!isObject(message) || message.event !== "appContext" || !isObject(message.data)) return null;
-  const { contact, conversation } = message.data;
-  if (!isObject(contact)) return null;
-  const written = Array.isArray(conversation?.messages) ? conversation.messages : [];
-  const inbound = written.filter((m) => isObject(m) && m.message_type === 0 && typeof m.content === "string");
-  return {
-    email: text(contact.email),
-    phone: text(contact.phone_number),
-    assignee: text(conversation?.meta?.assignee?.email),
-    about: inbound.slice(-5).map((m) => m.content.slice(0, 1000)).join("\n"),
-  };
-}
-
+// --- Getting in with a login: the page around names the customer -------------------------------------
 function lookAt(said) {
   // A new message alone doesn't reload the panel: a dialog may be open.
   const isSame = ["email", "phone", "assignee"].every((name) => said[name] === customer?.[name]);
   customer = said;
   if (!pass) {
-    if (!isConnecting && !main.querySelector("[data-state=log-in]")) show("log-in");
+    const isUnderWay = isConnecting || main.querySelector("[data-state=log-in]");
+    if (!isUnderWay && !(isSame && main.querySelector("[data-state=waiting]"))) resumeAt(said);
     return;
   }
   if (isSame && main.querySelector("#panel")) return;
   enter(() => post(look, said));
 }
 
+function resumeAt(said) {
+  enter(() => post(resume, { frame, ...said }));
+}
+
+// With two dashboard apps, Chatwoot's answer goes to the one it created last, whoever asked; the
+// load of a frame it always answers to that frame.
 function askForContext() {
   for (const origin of parentOrigins()) parent.postMessage("chatwoot-dashboard-app:fetch-info", origin);
+  introduce();
+}
+
+// Help Scout, and the apps in integrations/, say nothing before they are asked in this form.
+function introduce() {
+  const asked = { type: "GET_APP_CONTEXT", appId: window.name.replace(/app-side-panel-|app-/, ""), iframeId: window.name };
+  for (const origin of parentOrigins()) parent.postMessage(asked, origin);
 }
 
 // The origin of the page around us, if the browser reveals it; only listed origins count.
@@ -236,6 +238,19 @@ function parentOrigins() {
   if (above) return origins.filter((origin) => origin === above);
   return origins;
 }
+
+// The agent was told to assign the conversation to themselves, and comes back.
+function askAgain() {
+  if (signed || !pass || mayAct || document.querySelector("dialog[open]")) return;
+  const askedAt = performance.now();
+  askForContext();
+  setTimeout(() => {
+    const isUnanswered = heardAt < askedAt && !document.querySelector("dialog[open]");
+    if (isUnanswered && performance.now() > RELOAD_MS) location.reload();
+  }, ASK_MS);
+}
+addEventListener("focus", askAgain);
+new IntersectionObserver(([seen]) => { if (seen.isIntersecting) askAgain(); }).observe(main);
 
 function startConnecting() {
   // Opened right away, or popup blockers would stop it; navigated once the hash is computed.
@@ -271,7 +286,9 @@ addEventListener("message", ({ origin, source, data }) => {
   if (signed) return;
   if (source === parent && parent !== window && origins.includes(origin)) {
     const said = contextOf(data);
-    if (said) lookAt(said);
+    if (!said) return;
+    heardAt = performance.now();
+    lookAt(said);
   } else if (origin === location.origin && source === windowOpened && verifier
       && isObject(data) && data.kind === "frame-code" && typeof data.code === "string") {
     enter(() => connected(data.code));
@@ -281,7 +298,7 @@ addEventListener("message", ({ origin, source, data }) => {
 document.addEventListener("click", (event) => {
   const { target } = event;
   if (target.closest("[data-connect-start]")) startConnecting();
-  if (target.closest("[data-frame-retry]")) begin();
+  if (target.closest("[data-frame-retry]")) again();
   const toWindow = target.closest("[data-window]");
   if (toWindow) {
     setTimeout(() => document.getElementById("dialog").close());
@@ -294,16 +311,25 @@ document.addEventListener("submit", (event) => {
   const code = new FormData(event.target).get("code").trim();
   enter(() => connected(code));
 });
-addEventListener("online", () => { if (main.querySelector("[data-state=unreachable]")) begin(); });
+addEventListener("online", () => { if (main.querySelector("[data-state=unreachable]")) again(); });
 
 function begin() {
   if (pass) return enter(() => post(renew, {}));
   if (signed) return enterSigned();
-  customer = null;
   show("waiting");
-  // Chatwoot sends its context as it loads us, and again on request; early requests may get lost.
-  ASK_AGAIN_MS.forEach((delay) => setTimeout(() => { if (!customer) askForContext(); }, delay));
-  setTimeout(() => { if (!customer) show("no-context"); }, 6000);
+  introduce();
+  // Chatwoot says it once the frame is loaded; if that was missed, it is asked.
+  setTimeout(() => { if (!customer) askForContext(); }, ASK_MS);
+  setTimeout(() => { if (!customer) show("no-context"); }, GIVE_UP_MS);
   return null;
+}
+
+function again() {
+  if (pass || signed) return begin();
+  const said = customer;
+  // Chatwoot answers a load reliably, and a question only if we are its only app.
+  if (!said) return location.reload();
+  customer = null;
+  return lookAt(said);
 }
 begin();

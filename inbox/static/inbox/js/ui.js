@@ -119,12 +119,31 @@ tick();
 document.addEventListener("htmx:afterSwap", tick);
 
 // --- Clicks -----------------------------------------------------------------------------------
+// Another help desk's page lends its frames no permission for the clipboard (Permissions Policy);
+// copying what is selected needs none.
+function copySelected(text) {
+  const before = document.activeElement;
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.readOnly = true;
+  field.className = "visually-hidden";
+  // Outside of an open dialog nothing can be selected.
+  (document.querySelector("dialog[open]") ?? document.body).append(field);
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  before?.focus();
+  return isCopied;
+}
+
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    toast(words.copyFailed);
-    return false;
+    if (!copySelected(text)) {
+      toast(words.copyFailed);
+      return false;
+    }
   }
   announce(words.copied);
   return true;
