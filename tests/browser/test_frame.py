@@ -73,7 +73,7 @@ def test_an_agent_refunds_inside_chatwoot(
     visitor: BrowserContext, demo: Demo, desk: Desk, chatwoot: str
 ) -> None:
     page = visitor.new_page()
-    page.goto(desk.page(chatwoot, HANAKO))
+    page.goto(desk.page(chatwoot, HANAKO, plays="chatwoot"))
     panel = page.frame_locator("iframe")
     expect(panel.get_by_role("button", name="Log in")).to_be_visible(timeout=PATIENCE_MS)
     assert axe_in(inside(page)) == []
