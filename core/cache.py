@@ -57,7 +57,8 @@ class RedisOrMemory(RedisCache):
     """Django's Redis cache with a fallback."""
 
     def __init__(self, server: str, params: dict[str, object]) -> None:
-        super().__init__(server, params)
+        # A list, as Django splits a text at commas, which an address of Sentinels has.
+        super().__init__([server], params)
         self.memory = LocMemCache("redis-is-down", {"MAX_ENTRIES": 10_000})
         self.server = _shared(server)
 

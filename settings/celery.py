@@ -8,6 +8,7 @@ from celery import Celery, signals
 from celery.schedules import crontab
 from django.conf import settings as django_settings
 
+from core import redis_servers
 from core.server import broker_loss
 from settings import env
 
@@ -93,6 +94,45 @@ def lifetime_s(entry: dict[str, object]) -> float:
     return min(max(period_s, CLOCKS_DIFFER_S), _LONGEST_S)
 
 
+# A click must not wait 6 s for a broker that is down: its row is already committed.
+_NOT_LONG: Final[dict[str, object]] = {
+    "max_retries": 1,
+    "interval_start": 0.0,
+    "interval_step": 0.1,
+    "interval_max": 0.1,
+}
+OF_REDIS: Final[dict[str, object]] = _NOT_LONG | {
+    # Longer than any task runs or any message waits (core.queue.LONGEST_DELAY_S), or the same
+    # message would go to a second worker while the first is still busy with it. A high value
+    # costs nothing when a worker dies: the sweeps find its rows within seconds.
+    "visibility_timeout": 900,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    "unacked_restore_limit": 100,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 2,
+}
+
+
+def broker(redis_url: str, broker_url: str) -> dict[str, object]:
+    """Return the settings for a broker of its own, such as RabbitMQ, or else for Redis."""
+    if broker_url:
+        return {
+            "broker_url": broker_url,
+            "broker_connection_timeout": 2,
+            "broker_transport_options": _NOT_LONG | {"confirm_publish": True},
+            # The pooled connection of a broker that was restarted is found broken only at use.
+            "task_publish_retry": True,
+            "task_publish_retry_policy": _NOT_LONG,
+        }
+    if not redis_url:
+        return {"broker_transport_options": OF_REDIS}
+    found = redis_servers.celery_broker(redis_url)
+    return found | {
+        "broker_transport_options": OF_REDIS | found.get("broker_transport_options", {})
+    }
+
+
 broker_loss.survive_its_loss()
 app = Celery("agent_inbox")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -128,22 +168,6 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     # Retry forever: when the broker comes back, no one has to restart the workers.
     broker_connection_max_retries=None,
-    broker_transport_options={
-        # Longer than any task runs or any message waits (core.queue.LONGEST_DELAY_S), or the same
-        # message would go to a second worker while the first is still busy with it. A high value
-        # costs nothing when a worker dies: the sweeps find its rows within seconds.
-        "visibility_timeout": 900,
-        "unacked_restore_interval": 2,
-        "unacked_restore_throttle": 1,
-        "unacked_restore_limit": 100,
-        # A click must not wait 6 s for a broker that is down: its row is already committed.
-        "max_retries": 1,
-        "interval_start": 0.0,
-        "interval_step": 0.1,
-        "interval_max": 0.1,
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
-    },
     # A web request must not wait for a broker that is down: a sweep finds the row.
     task_publish_retry=False,
     beat_schedule=_expiring(SCHEDULE),
@@ -153,14 +177,8 @@ app.autodiscover_tasks()
 
 @signals.import_modules.connect
 def _use_our_broker(**_: object) -> None:
-    if django_settings.REDIS_URL:
-        app.conf.update(broker_url=broker_url(django_settings.REDIS_URL))
+    if django_settings.REDIS_URL or django_settings.BROKER_URL:
+        app.conf.update(broker(django_settings.REDIS_URL, django_settings.BROKER_URL))
 
 
-def broker_url(redis_url: str) -> str:
-    """Return Celery's spelling of a Redis URL: its unix:// is redis+socket:// to Celery."""
-    return redis_url.replace("unix://", "redis+socket://", 1)
-
-
-if redis_url := env.text("REDIS_URL", ""):
-    app.conf.update(broker_url=broker_url(redis_url))
+app.conf.update(broker(env.text("REDIS_URL", ""), env.text("BROKER_URL", "")))

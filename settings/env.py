@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from core import redis_servers
+
 T = TypeVar("T")
 # A setting that is a dictionary, whose keys Django or a library defines.
 Section = dict[str, Any]
@@ -102,6 +104,13 @@ def _standby(url: str) -> Section:
     if urlsplit(url).scheme == "sqlite":
         raise ValueError(url)
     return _database(url)
+
+
+def redis(name: str) -> str:
+    """Return the URL of a Redis server or group (core.redis_servers)."""
+    # Unset, it says to set it.
+    given = text(name)
+    return parsed(name, redis_servers.checked, given, "redis://…, rediss://…, or …+sentinel://…")
 
 
 def email(name: str, default: str) -> Section:

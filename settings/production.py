@@ -10,7 +10,7 @@ SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
 FIELD_ENCRYPTION_KEYS = env.items("FIELD_ENCRYPTION_KEYS", None)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", None)
 PUBLIC_URL = env.text("PUBLIC_URL").rstrip("/")
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.redis("REDIS_URL")
 if OIDC_ISSUER and not OIDC_ISSUER.startswith("https://"):
     raise ImproperlyConfigured("OIDC_ISSUER must be an https address.")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
@@ -18,7 +18,11 @@ CACHES = {
     "default": {
         "BACKEND": "core.cache.RedisOrMemory",
         "LOCATION": REDIS_URL,
-        "OPTIONS": {"socket_timeout": 2.0, "socket_connect_timeout": 1.0},
+        "OPTIONS": {
+            "pool_class": "core.redis_servers.Pool",
+            "socket_timeout": 2.0,
+            "socket_connect_timeout": 1.0,
+        },
     }
 }
 STORAGES = {

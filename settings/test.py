@@ -29,5 +29,5 @@ SHOPIFY_ADMIN_ORIGIN = ""
 REDACTION_LEDGER_FILE = str(VAR_DIR / "test-redactions.jsonl")
 # Each test begins with an empty log, so no head of an earlier one is in it.
 AUDIT_HEADS_FILE = ""
-REDIS_URL = ""
+REDIS_URL = BROKER_URL = ""
 SMS_BACKEND = ""

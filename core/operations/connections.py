@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from core import redis_servers
 from core.database import replica
 from core.operations.findings import Finding, ok, warning
 
@@ -26,6 +27,7 @@ def look_at_connections() -> Iterator[Finding]:
         *_database(settings.DATABASES["default"], "DATABASE_URL"),
         *_database(standby, "DATABASE_REPLICA_URL"),
         *_redis(settings.REDIS_URL),
+        *_broker(settings.BROKER_URL),
         *_mail(),
     ]
     yield from found or [ok("Connections", "None leaves this machine without TLS and a password.")]
@@ -43,16 +45,23 @@ def _database(given: dict[str, Any], name: str) -> Iterator[Finding]:
 
 
 def _redis(url: str) -> Iterator[Finding]:
-    parts = urlsplit(url)
-    if not _is_remote(parts.hostname or ""):
+    if not any(map(_is_remote, redis_servers.hosts(url))):
         return
-    if parts.scheme != "rediss":
+    if not redis_servers.is_encrypted(url):
         yield warning("Connections", "Redis is used without TLS.", "Use rediss:// in REDIS_URL.")
-    if not parts.password:
+    if not urlsplit(url).password:
         yield warning(
             "Connections",
             "Redis is used without a password.",
             "Set requirepass there, and put the password into REDIS_URL.",
+        )
+
+
+def _broker(url: str) -> Iterator[Finding]:
+    parts = urlsplit(url)
+    if _is_remote(parts.hostname or "") and parts.scheme != "amqps":
+        yield warning(
+            "Connections", "The broker is used without TLS.", "Use amqps:// in BROKER_URL."
         )
 
 

@@ -15,7 +15,9 @@ import redis
 from celery import current_app
 from django.conf import settings
 from django.core import checks, mail
+from kombu.exceptions import OperationalError
 
+from core import redis_servers
 from core.operations.findings import Finding, ok, problem, warning
 from core.server.processes import POOLS
 
@@ -79,7 +81,7 @@ def look_at_redis() -> Finding:
         return problem("Redis", "REDIS_URL is empty.", "Set it: workers get their work from there.")
     try:
         # Its text could name parts of the URL, so only the kind of error is said.
-        broker = redis.Redis.from_url(
+        broker = redis_servers.client(
             settings.REDIS_URL,
             socket_timeout=_NET_TIMEOUT_S,
             socket_connect_timeout=_NET_TIMEOUT_S,
@@ -92,6 +94,8 @@ def look_at_redis() -> Finding:
             f"It can't be used ({type(error).__name__}). Clicks still count, but everything is late.",
             "Check that Redis runs and accepts this host, and that REDIS_URL is right.",
         )
+    if settings.BROKER_URL:
+        return ok("Redis", "It answers. It isn't the broker.")
     policy = str(memory.get("maxmemory_policy", ""))
     if memory.get("maxmemory") and policy.startswith("allkeys"):
         return problem(
@@ -102,8 +106,25 @@ def look_at_redis() -> Finding:
     return ok("Redis", "It answers and doesn't delete queued messages.")
 
 
+def look_at_broker() -> Iterator[Finding]:
+    """Connect to the broker, if it isn't Redis."""
+    if not settings.BROKER_URL:
+        return
+    try:
+        with current_app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=int(_NET_TIMEOUT_S))
+    except (OperationalError, OSError, ValueError) as error:
+        yield problem(
+            "Broker",
+            f"It can't be used ({type(error).__name__}). Clicks still count, but everything is late.",
+            "Check that it runs and accepts this host, and that BROKER_URL is right.",
+        )
+    else:
+        yield ok("Broker", "It answers.")
+
+
 def look_at_workers() -> Iterator[Finding]:
-    """Ask the workers through the broker which queues they serve. Expects that Redis answers."""
+    """Ask the workers through the broker which queues they serve. Expects that it answers."""
     answered = current_app.control.inspect(timeout=_NET_TIMEOUT_S).active_queues() or {}
     served = {queue["name"] for queues in answered.values() for queue in queues}
     for pool, (queues, _threads) in POOLS.items():

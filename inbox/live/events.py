@@ -25,6 +25,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
+from core import redis_servers
 from core.encryption import box
 from inbox.models import LiveEvent
 from inbox.models.live import CurrentTransaction
@@ -105,7 +106,7 @@ def _signal() -> None:
 
 @cache
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=0.5)
+    return redis_servers.client(settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=0.5)
 
 
 # --- Positions -----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import redis.asyncio
 from django import db
 from django.conf import settings
 
+from core import redis_servers
 from inbox.live import audience, events
 from inbox.live.events import (
     Event,
@@ -179,7 +180,7 @@ class Hub:
         is_warned = False
         while settings.REDIS_URL:
             try:
-                client = redis.asyncio.Redis.from_url(
+                client = redis_servers.asynchronous_client(
                     settings.REDIS_URL, socket_connect_timeout=1.0
                 )
                 async with client, client.pubsub() as pubsub:

@@ -21,8 +21,14 @@ def found(monkeypatch: pytest.MonkeyPatch, **urls: str) -> list[str]:
     for name, url in (SAFE | urls).items():
         monkeypatch.setenv(name, url)
     given = SimpleNamespace(
-        DATABASES={"default": env.database("DATABASE_URL", "")},
+        DATABASES={"default": env.database("DATABASE_URL", "")}
+        | (
+            {"replica": env.replica("DATABASE_REPLICA_URL")}
+            if "DATABASE_REPLICA_URL" in urls
+            else {}
+        ),
         REDIS_URL=env.text("REDIS_URL"),
+        BROKER_URL=env.text("BROKER_URL", ""),
         **env.email("EMAIL_URL", ""),
     )
     monkeypatch.setattr(connections, "settings", given)
@@ -42,6 +48,18 @@ def found(monkeypatch: pytest.MonkeyPatch, **urls: str) -> list[str]:
         ),
         ("REDIS_URL", "redis://:secret@cache.example.com/0", ["without TLS"]),
         ("REDIS_URL", "rediss://cache.example.com/0", ["without a password"]),
+        (
+            "REDIS_URL",
+            "redis+sentinel://:secret@localhost,cache.example.com:26379/0?service=inbox",
+            ["Redis is used without TLS"],
+        ),
+        (
+            "REDIS_URL",
+            "rediss+sentinel://cache.example.com/0?service=inbox",
+            ["without a password"],
+        ),
+        ("BROKER_URL", "amqp://inbox:secret@mq.example.com/inbox", ["broker is used without TLS"]),
+        ("DATABASE_REPLICA_URL", "postgres://inbox:secret@db2.example.com/inbox", ["without TLS"]),
         ("EMAIL_URL", "smtp://inbox:secret@mail.example.com", ["without TLS"]),
     ],
 )

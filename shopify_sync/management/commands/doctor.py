@@ -67,9 +67,9 @@ def _examine(*, online: bool) -> Iterator[Finding]:
     if is_reached:
         yield from database_checks.look_at_replica()
     yield server_checks.look_at_disk()
-    broker = server_checks.look_at_redis()
-    yield broker
-    if broker.level == Level.OK:
+    brokers = [server_checks.look_at_redis(), *server_checks.look_at_broker()]
+    yield from brokers
+    if brokers[-1].level == Level.OK:
         yield from server_checks.look_at_workers()
     yield from server_checks.look_at_scheduler()
     yield server_checks.look_at_email(online=online)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -181,8 +182,23 @@ def _broker(is_embedded: bool) -> str:
 class Redis:
     """A Redis or Valkey that can be killed, flushed and started again on the same port."""
 
-    def __init__(self, folder: Path, port: int, *, is_embedded: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int,
+        *,
+        is_embedded: bool,
+        options: Sequence[str] = (),
+        is_sentinel: bool = False,
+    ) -> None:
+        """`options` are more of its own; a Sentinel has them in `folder`/sentinel.conf."""
         self._binary, self._folder, self.port = _broker(is_embedded), folder, port
+        self._options = (
+            ["--sentinel"]
+            if is_sentinel
+            else ["--save", "", "--maxmemory-policy", "noeviction", *options]
+        )
+        self._file = [str(folder / "sentinel.conf")] if is_sentinel else []
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -190,16 +206,14 @@ class Redis:
         self._process = subprocess.Popen(
             [
                 self._binary,
+                *self._file,
                 "--port",
                 str(self.port),
                 "--bind",
                 "127.0.0.1",
-                "--save",
-                "",
                 "--dir",
                 str(self._folder),
-                "--maxmemory-policy",
-                "noeviction",
+                *self._options,
             ],
             stdout=subprocess.DEVNULL,
         )
