@@ -39,7 +39,7 @@ class Postgres:
         self.port = free_port()
         if os.geteuid() == 0:
             for part in (folder, *folder.parents[:1]):
-                part.chmod(0o755)
+                part.chmod(part.stat().st_mode | 0o055)
             owner = pwd.getpwnam("postgres")
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
         self._as_owner(
@@ -61,7 +61,7 @@ class Postgres:
         data.parent.mkdir()
         if os.geteuid() == 0:
             for part in (folder, *folder.parents[:1]):
-                part.chmod(0o755)
+                part.chmod(part.stat().st_mode | 0o055)
             owner = pwd.getpwnam("postgres")
             os.chown(data.parent, owner.pw_uid, owner.pw_gid)
         address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "inbox"]
