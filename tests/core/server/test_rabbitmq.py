@@ -37,7 +37,7 @@ def told(command: list[str], env: dict[str, str]) -> str:
 
 
 @pytest.mark.slow
-def test_workers_get_their_work_from_it_and_no_click_needs_it(
+def test_workers_get_their_work_from_it_and_outlive_it(
     rabbitmq: RabbitMq, database: str, redis: Redis, tmp_path: Path
 ) -> None:
     env = environment(database, f"redis://127.0.0.1:{redis.port}/0", tmp_path, free_port()) | {
@@ -64,6 +64,9 @@ def test_workers_get_their_work_from_it_and_no_click_needs_it(
         assert "guest" not in found
         # A click isn't lost with it: its row is there, and the sweep finds it.
         assert "False\n" in told(["manage.py", "shell", "-v", "0", "-c", ENQUEUE], production)
+        rabbitmq.start()
+        assert is_so(all_answer), "the workers are back without having been started again"
+        assert "started again" not in out.read_text()
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 0
