@@ -11,9 +11,10 @@ from django.test import Client
 
 pytestmark = pytest.mark.django_db
 ROOT: Final = Path(__file__).resolve().parents[2]
-# The only places that decode something again after the framework: a URL of ours in the environment,
+# The only places that decode something again after the framework: URLs of ours in the environment,
 # a signature, a help desk's form, a query that the framework hasn't read.
 DECODERS: Final = {
+    "core/redis_servers.py",
     "inbox/frames/authentication.py",
     "inbox/live/stream.py",
     "settings/env.py",

@@ -131,6 +131,8 @@ def test_a_fragment_is_not_cached(desk: Desk, path: str) -> None:
 ELSEWHERE: Final = {
     ("inbox/panel/decorators.py", "Authorization"),
     ("inbox/views/frames.py", "Authorization"),
+    # Decides about a cookie of a response to POST, which no cache keeps.
+    ("inbox/views/frames.py", "Sec-Fetch-Site"),
     ("inbox/api/orders/actions.py", "Idempotency-Key"),
     ("core/change_origin.py", "X-Request-ID"),
     ("core/change_origin.py", "X-Forwarded-For"),
