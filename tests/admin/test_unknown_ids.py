@@ -34,6 +34,7 @@ def of_one_row() -> list[str]:
     return [r for r in found if "r/<int:content_type_id>" not in r]
 
 
+@pytest.mark.slow
 def test_pages_of_rows_that_do_not_exist(root: Client) -> None:
     routes = of_one_row()
     assert len(routes) > 40

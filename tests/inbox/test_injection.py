@@ -397,6 +397,7 @@ def troubles(world: TwoTeams, turn: Turn) -> tuple[list[str], int, int]:
 
 
 # --- The tests ------------------------------------------------------------------------------------
+@pytest.mark.slow
 def test_no_page_runs_what_a_field_holds(world: TwoTeams) -> None:
     turn = Turn(0)
     assert poison(world, turn) > 90
