@@ -10,14 +10,18 @@ name files. The Sentinels' own password, if they have one, is `sentinel_password
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 import redis
 import redis.asyncio
+import redis.asyncio.retry
 import redis.asyncio.sentinel
 import redis.sentinel
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 SENTINEL_PORT: Final = 26379
 _OF_ONE: Final = frozenset({"redis", "rediss", "unix"})
@@ -26,6 +30,8 @@ _OF_SENTINELS: Final = frozenset({"service", "sentinel_username", "sentinel_pass
 _OF_TLS: Final = frozenset(
     {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
 )
+# For Celery, which has no timeouts of its own for Sentinels.
+_SENTINEL_TIMEOUTS: Final = {"socket_timeout": 2, "socket_connect_timeout": 1}
 _CHECKED: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
 
 
@@ -73,7 +79,7 @@ class Pool:
             return redis.ConnectionPool.from_url(url, **options)
         group = _group(parts)
         manager = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
-            group.sentinels, sentinel_kwargs=group.sentinel_options | _timeouts(options)
+            group.sentinels, sentinel_kwargs=_asked_once(group, options, Retry(NoBackoff(), 0))
         )
         return redis.sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]
             group.service, manager, **group.options, **options
@@ -92,7 +98,8 @@ def asynchronous_client(url: str, **options: Any) -> redis.asyncio.Redis:
         return redis.asyncio.Redis.from_url(url, **options)
     group = _group(parts)
     manager = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
-        group.sentinels, sentinel_kwargs=group.sentinel_options | _timeouts(options)
+        group.sentinels,
+        sentinel_kwargs=_asked_once(group, options, redis.asyncio.retry.Retry(NoBackoff(), 0)),
     )
     found: redis.asyncio.Redis = manager.master_for(group.service, **group.options, **options)
     return found
@@ -127,7 +134,7 @@ def _celery_group(parts: SplitResult) -> dict[str, Any]:
         "broker_url": ";".join(addresses),
         "broker_transport_options": {
             "master_name": group.service,
-            "sentinel_kwargs": group.sentinel_options,
+            "sentinel_kwargs": _asked_once(group, _SENTINEL_TIMEOUTS, Retry(NoBackoff(), 0)),
         },
     }
     if group.options.get("ssl"):
@@ -178,5 +185,10 @@ def _tls(query: dict[str, str]) -> dict[str, Any]:
     return _CHECKED | given
 
 
-def _timeouts(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name.endswith("_timeout")}
+def _asked_once(group: Group, options: Mapping[str, Any], retry: object) -> dict[str, Any]:
+    """Return how Sentinels are connected to: a silent one is not tried again, but the next one is.
+
+    By default, ten more attempts would hold up a click for a minute.
+    """
+    timeouts = {name: value for name, value in options.items() if name.endswith("_timeout")}
+    return group.sentinel_options | timeouts | {"retry": retry}

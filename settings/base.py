@@ -190,7 +190,7 @@ FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o755
 # The Celery broker, and the channel that wakes live updates. Empty: none (tests, a bare shell).
 REDIS_URL = env.text("REDIS_URL", "")
 # A broker of its own instead, such as RabbitMQ: amqp://user:password@host/vhost, amqps://…
-BROKER_URL = env.text("BROKER_URL", "")
+BROKER_URL = env.broker_url()
 CACHES: dict[str, object] = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 }

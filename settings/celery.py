@@ -181,4 +181,4 @@ def _use_our_broker(**_: object) -> None:
         app.conf.update(broker(django_settings.REDIS_URL, django_settings.BROKER_URL))
 
 
-app.conf.update(broker(env.text("REDIS_URL", ""), env.text("BROKER_URL", "")))
+app.conf.update(broker(env.text("REDIS_URL", ""), env.broker_url()))

@@ -50,6 +50,19 @@ def items(name: str, default: str | None = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def broker_url() -> str:
+    """Return BROKER_URL, or "" for Redis. Raises ImproperlyConfigured for another kind of URL."""
+
+    def convert(value: str) -> str:
+        if value and urlsplit(value).scheme not in {"amqp", "amqps"}:
+            raise ValueError(value)
+        return value
+
+    return parsed(
+        "BROKER_URL", convert, "", "amqp://… or amqps://…; a Redis server goes in REDIS_URL"
+    )
+
+
 def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
     """Return a comma-separated list of addresses and networks."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,11 +18,14 @@ from typing import Any
 import kombu
 import pytest
 import redis
+import redis.sentinel
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core import redis_servers
 from core.cache import RedisOrMemory
@@ -63,6 +69,55 @@ def test_any_other_stops_the_start_without_its_password(
     with pytest.raises(ImproperlyConfigured, match=r"^REDIS_URL=") as caught:
         env.redis("REDIS_URL")
     assert "c4n4ry" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://broker/0", "rediss://broker/0", "http://x", "rabbit"])
+def test_a_broker_that_is_not_rabbitmq_stops_the_start(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_URL", url)
+    with pytest.raises(ImproperlyConfigured, match=r"a Redis server goes in REDIS_URL"):
+        env.broker_url()
+    monkeypatch.setenv("BROKER_URL", "amqps://broker/inbox")
+    assert env.broker_url() == "amqps://broker/inbox"
+
+
+@pytest.fixture
+def mute() -> Iterator[tuple[int, list[int]]]:
+    """A server that takes connections and says nothing; its port, and a list of them."""
+    seen: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = []
+
+        def take() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+                    seen.append(len(held))
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], seen
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for one in held:
+            one.close()
+
+
+def test_a_silent_sentinel_is_asked_once(mute: tuple[int, list[int]]) -> None:
+    """By default it is asked eleven times before the next one is."""
+    port, seen = mute
+    url = f"redis+sentinel://127.0.0.1:{port}/0?service=inbox"
+    timeouts = {"socket_timeout": 0.05, "socket_connect_timeout": 0.05}
+    with pytest.raises(redis.sentinel.MasterNotFoundError):
+        redis_servers.client(url, **timeouts, retry=Retry(NoBackoff(), 0)).ping()
+    assert len(seen) == 1
+    kwargs = redis_servers.celery_broker(url)["broker_transport_options"]["sentinel_kwargs"]
+    kwargs = kwargs | timeouts
+    manager = redis.sentinel.Sentinel([("127.0.0.1", port)], sentinel_kwargs=kwargs)  # type: ignore[no-untyped-call]
+    with pytest.raises(redis.sentinel.MasterNotFoundError):
+        manager.discover_master("inbox")  # type: ignore[no-untyped-call]
+    assert len(seen) == 2
 
 
 def test_celery_checks_certificates_unless_told_otherwise() -> None:
