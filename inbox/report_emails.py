@@ -16,7 +16,7 @@ from core import queue
 from inbox.accounts import roles
 from inbox.channels import email
 from inbox.channels.errors import NotSent
-from inbox.outbox.claiming import ATTEMPTS, LEASE, backoff
+from inbox.outbox.claiming import LEASE, backoff
 from orders.models import ReportEmail
 from orders.reports import monthly
 
@@ -53,7 +53,9 @@ def deliver(row_id: int) -> None:
             message_id=f"report-{row.pk}-{period.until}",
         )
     except NotSent as error:
-        if error.is_final or row.attempts >= ATTEMPTS:
+        # Anything else passes, such as a mail server that is down: it is tried hourly until the
+        # next month is over.
+        if error.is_final:
             # Not the error's text, which quotes the address.
             logger.warning("report email %s failed after %s attempts", row.pk, row.attempts)
             monthly.done(row, period, is_sent=False)

@@ -18,6 +18,7 @@ from orders.models import AuditKind, ReportEmail
 from orders.models.report_emails import last_month_end
 from orders.reports import totals
 from orders.reports.money_page import PeriodForm
+from orders.reports.shop_sums import ShopSum
 
 _REASONS_AT_MOST: Final = 5
 
@@ -54,8 +55,10 @@ def text(row: ReportEmail, period: totals.Period) -> str:
     parts = [f"{subject(period)}, {where}", *(_sheet(sheet) for sheet in found.sheets)]
     if not found.sheets:
         parts.append("Nothing was refunded or canceled.")
+    elif any(sheet.change for sheet in found.sheets):
+        parts.append("“Before” is the same number of days before that month.")
     if found.in_shop and found.is_converted:
-        sums = " + ".join(str(each.money) for each in found.in_shop)
+        sums = " + ".join(_in_shop(each) for each in found.in_shop)
         parts.append(f"All currencies together, as Shopify converted them: {sums}")
     if found.took_from_message:
         parts.append(f"From the customer's first message to the refund: {found.took_from_message}")
@@ -83,6 +86,16 @@ def done(row: ReportEmail, period: totals.Period, *, is_sent: bool) -> bool:
     return moved
 
 
+def _in_shop(each: ShopSum) -> str:
+    if not each.unknown:
+        return str(each.money)
+    return f"{each.money} (without {_refunds(each.unknown)} known only in the customer's currency)"
+
+
+def _refunds(count: int) -> str:
+    return f"{count} refund" if count == 1 else f"{count} refunds"
+
+
 def _sheet(sheet: totals.Sheet) -> str:
     return "\n".join(_lines(sheet))
 
@@ -95,8 +108,12 @@ def _lines(sheet: totals.Sheet) -> Iterator[str]:
     yield f"Refunds: {sheet.refunds}{_rate(sheet.refund_rate)}"
     yield f"Canceled orders: {sheet.cancels}{_rate(sheet.cancel_rate)}"
     reasons = next(table for table in sheet.tables if table.key == "reason")
-    for row in [row for row in reasons.rows if row.refunds][:_REASONS_AT_MOST]:
-        yield f"- {row.label}: {row.money} in {row.refunds}"
+    rows = [row for row in reasons.rows if row.refunds]
+    for row in rows[:_REASONS_AT_MOST]:
+        yield f"- {row.label}: {row.money} in {_refunds(row.refunds)}"
+    if rest := rows[_REASONS_AT_MOST:]:
+        money = sum((row.money for row in rest[1:]), start=rest[0].money)
+        yield f"- Other reasons: {money} in {_refunds(sum(row.refunds for row in rest))}"
 
 
 def _rate(rate: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ class ShopSum:
     """What moved in `refunds` refunds, in one store currency.
 
     `unknown` more refunds are known only in the customer's currency, and aren't part of `money`.
+    Those of which not even the store's currency is known are counted with the first sum.
     """
 
     money: Money
@@ -41,13 +42,15 @@ def shop_sums(events: QuerySet[OrderEvent, Any]) -> tuple[ShopSum, ...]:
         )
         .order_by("order__shop_currency")
     )
-    return tuple(
-        ShopSum(
-            Money(row["total"] or Decimal(0), row["order__shop_currency"]),
-            row["known"],
-            row["unknown"],
-        )
-        for row in rows
-        # Of an order that a release before shop currencies read, only the customer's is known.
-        if row["order__shop_currency"]
-    )
+    found: list[ShopSum] = []
+    unknown = 0
+    for row in rows:
+        if currency := row["order__shop_currency"]:
+            total = Money(row["total"] or Decimal(0), currency)
+            found.append(ShopSum(total, row["known"], row["unknown"]))
+        else:
+            # Of an order that a release before shop currencies read, only the customer's is known.
+            unknown += row["known"] + row["unknown"]
+    if found and unknown:
+        found[0] = replace(found[0], unknown=found[0].unknown + unknown)
+    return tuple(found)

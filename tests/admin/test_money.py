@@ -283,9 +283,23 @@ def test_all_currencies_are_summed_in_the_stores_currency_as_shopify_converted_t
     Order.objects.filter(gid="g2").update(is_test=True)
     assert "converted by Shopify" not in root.get("/admin/money/", asked).content.decode()
     Order.objects.filter(gid="g2").update(is_test=False)
+    # A canceled order of a third currency moves no money.
+    dollar = place(20, AT, currency="USD", cancelled_at=AT)
+    OrderEvent.objects.create(
+        order=dollar, kind="canceled", key="canceled", occurred_at=AT, source="shopify"
+    )
+    Order.objects.filter(gid="g2").update(is_test=True)
+    assert not totals.report(PERIOD).is_converted
+    Order.objects.filter(gid="g2").update(is_test=False)
     # Stores of different currencies aren't added up.
     Order.objects.filter(gid="g2").update(shop_currency="JPY")
-    assert [s.money.currency for s in totals.report(PERIOD).in_shop] == ["EUR", "JPY"]
+    found = totals.report(PERIOD)
+    assert [s.money.currency for s in found.in_shop] == ["EUR", "JPY"]
+    # The same currencies, but other sums: yen that a store in euro was paid.
+    assert found.is_converted
+    # Of an order of an earlier release, not even the store's currency is known.
+    Order.objects.filter(gid="g0").update(shop_currency="")
+    assert sum(each.unknown for each in totals.report(PERIOD).in_shop) == 2
 
 
 def test_without_orders_there_is_no_rate(root: Client, events: Any) -> None:

@@ -15,7 +15,6 @@ from django.utils import timezone
 
 from inbox.channels import email
 from inbox.channels.errors import NotSent
-from inbox.outbox.claiming import ATTEMPTS
 from inbox.tasks import deliver_report_email, sweep_report_emails
 from orders.models import AuditEntry, AuditKind, Order, OrderEvent, ReportEmail, Store
 from orders.models.report_emails import last_month_end
@@ -96,7 +95,7 @@ def test_the_report_is_sent_once_when_the_month_is_over(
     )
     assert "Refunded: €12.50, nothing in the days before" in sent.body
     assert "Refunds: 1 (100.0% of orders placed)" in sent.body
-    assert "- Damaged on arrival: €12.50 in 1" in sent.body
+    assert "- Damaged on arrival: €12.50 in 1 refund\n" in sent.body
     address = "https://inbox.example.com/admin/money/?since=2026-11-01&until=2026-11-30&store="
     assert address in sent.body
     entry = AuditEntry.objects.get(kind=AuditKind.EXPORT)
@@ -150,14 +149,48 @@ def test_a_failing_server_is_tried_again_with_the_same_message_id(
         raise NotSent("The mail server refused")
 
     with patch.object(email, "send_mail", send):
-        for n in range(ATTEMPTS + 2):
+        for n in range(40):
             at(DECEMBER + timedelta(hours=2 * n))
-    assert len(ids) == ATTEMPTS
+    assert len(ids) == 40
     assert len(set(ids)) == 1
-    # Given up for this month, not for the next.
+    # The mail server is back after three days.
+    at(DECEMBER + timedelta(days=4))
+    assert [m.subject[-13:] for m in mail.outbox] == ["November 2026"]
+
+
+def test_an_address_that_is_refused_is_given_up_for_the_month(
+    boss: User, refund: OrderEvent
+) -> None:
+    ask(logged_in(boss))
+    ids = []
+
+    def send(*, message_id: str, **_letter: Any) -> None:
+        ids.append(message_id)
+        raise NotSent("No such mailbox", is_final=True)
+
+    with patch.object(email, "send_mail", send):
+        for n in range(3):
+            at(DECEMBER + timedelta(hours=2 * n))
+    assert len(ids) == 1
     at(datetime(2027, 1, 1, 1, tzinfo=UTC))
     assert [m.subject[-13:] for m in mail.outbox] == ["December 2026"]
     assert not AuditEntry.objects.filter(detail__since="2026-11-01").exists()
+
+
+def test_what_the_email_leaves_out_is_counted(boss: User, refund: OrderEvent) -> None:
+    order = refund.order
+    Order.objects.filter(pk=order.pk).update(shop_currency="USD")
+    for number in range(7):
+        OrderEvent.objects.create(
+            order=order, kind="refunded", key=f"refunded:{number}", occurred_at=NOVEMBER,
+            amount=f"{number + 1}", currency="EUR", source="shopify", reason=f"Reason {number}",
+        )  # fmt: skip
+    ask(logged_in(boss))
+    at(DECEMBER)
+    (sent,) = mail.outbox
+    # Seven reasons and the first: the smallest three are one line.
+    assert "- Other reasons: €6.00 in 3 refunds" in sent.body
+    assert "(without 8 refunds known only in the customer's currency)" in sent.body
 
 
 @pytest.mark.parametrize("change", ["inactive", "no address", "no permission"])
