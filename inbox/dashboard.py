@@ -41,6 +41,8 @@ from orders.models import ActionState, OrderAction, Store
 from orders.reports import refund_times, refunds_due, totals
 from orders.reports.refund_times import Asked
 
+# Above a few thousand, PostgreSQL reads all messages of the time instead of these conversations'.
+_REQUESTS_AT_ONCE: Final = 1000
 _URGENT: Final = frozenset({"unassigned", "undelivered"})
 
 
@@ -271,15 +273,32 @@ def first_messages(asked: Sequence[Asked]) -> Mapping[int, datetime]:
     """Find the customer's first message about each request that was made beside a conversation.
 
     It is the first one after the order was placed and before the request: what was written earlier
-    can't be about the order. One query (for orders.reports.refund_times).
+    can't be about the order. One query for each thousand (for orders.reports.refund_times).
     """
-    where = {each: pk for each in asked if (pk := conversation_id(each.origin)) is not None}
+    where = [(each, pk) for each in asked if (pk := conversation_id(each.origin)) is not None]
+    # Those of about the same time together: the query is for the time from the first to the last.
+    where.sort(key=lambda pair: pair[0].asked_at)
+    found: dict[int, datetime] = {}
+    for start in range(0, len(where), _REQUESTS_AT_ONCE):
+        found |= _first_messages(where[start : start + _REQUESTS_AT_ONCE])
+    return found
+
+
+def _first_messages(where: Sequence[tuple[Asked, int]]) -> dict[int, datetime]:
+    rows = Message.objects.filter(
+        kind=MessageKind.INBOUND,
+        conversation__in={pk for _each, pk in where},
+        created_at__lte=max(each.asked_at for each, _pk in where),
+    )
+    if all(each.ordered_at for each, _pk in where):
+        rows = rows.filter(created_at__gte=min(e.ordered_at for e, _pk in where if e.ordered_at))
     written: dict[int, list[datetime]] = defaultdict(list)
-    rows = Message.objects.filter(kind=MessageKind.INBOUND, conversation__in=set(where.values()))
-    for pk, at in rows.order_by("created_at").values_list("conversation_id", "created_at"):
+    for pk, at in rows.order_by().values_list("conversation_id", "created_at").iterator():
         written[pk].append(at)
+    for times in written.values():
+        times.sort()
     found = {}
-    for each, pk in where.items():
+    for each, pk in where:
         times = written[pk]
         place = bisect_left(times, each.ordered_at) if each.ordered_at else 0
         if place < len(times) and times[place] <= each.asked_at:
