@@ -28,6 +28,14 @@ def stand_in_only_in_debug(app_configs: object, **kwargs: object) -> list[checks
     Staging's practice store runs on the same machine.
     """
     host = urlsplit(settings.SHOPIFY_ADMIN_ORIGIN).hostname
+    if settings.PRACTICE_SHOPS and not settings.DEBUG and host not in _LOOPBACK:
+        return [
+            checks.Error(
+                "Staging would not reach the practice store of this machine.",
+                hint="Unset SHOPIFY_ADMIN_ORIGIN, or name the practice store's address on 127.0.0.1.",
+                id="shopify_sync.E001",
+            )
+        ]
     is_allowed = settings.DEBUG or (settings.PRACTICE_SHOPS and host in _LOOPBACK)
     if settings.SHOPIFY_ADMIN_ORIGIN and not is_allowed:
         return [

@@ -83,7 +83,9 @@ def test_no_shop_is_called_on_the_wrong_side(in_staging: None, settings: Any) ->
         ("http://127.0.0.1:9292", (PRACTICE,), False),
         ("http://127.0.0.1:9292", (), True),
         ("https://shop.example.com", (PRACTICE,), True),
-        ("", (PRACTICE,), False),
+        # Its domain is someone's real shop at Shopify.
+        ("", (PRACTICE,), True),
+        ("", (), False),
     ],
 )
 def test_only_a_practice_store_on_this_machine_stands_in(
