@@ -67,6 +67,9 @@ addEventListener("message", ({ data, origin, source }) => {
   if (source !== frame.contentWindow || origin !== inbox) return;
   if (data?.type !== "GET_APP_CONTEXT") return;
   isAsked = true;
+  // It may have taken longer than we waited.
+  document.getElementById("hint").hidden = true;
+  frame.hidden = false;
   tell();
 });
 

@@ -7,6 +7,7 @@ const PATIENCE_MS = 10_000;
 let client = null;
 let inbox = "";
 let isAsked = false;
+let patience = 0;
 
 async function read(name) {
   const found = await client.data.get(name);
@@ -49,6 +50,9 @@ addEventListener("message", ({ data, origin, source }) => {
   if (source !== frame.contentWindow || origin !== inbox) return;
   if (data?.type !== "GET_APP_CONTEXT") return;
   isAsked = true;
+  // It may have taken longer than we waited.
+  document.getElementById("hint").hidden = true;
+  frame.hidden = false;
   tell();
 });
 
@@ -57,8 +61,11 @@ async function show() {
   const address = new URL(text);
   inbox = address.origin;
   isAsked = false;
+  document.getElementById("hint").hidden = true;
+  frame.hidden = false;
   frame.src = address.href;
-  setTimeout(explain, PATIENCE_MS);
+  clearTimeout(patience);
+  patience = setTimeout(explain, PATIENCE_MS);
   client.instance.resize({ height: HEIGHT });
 }
 
