@@ -74,6 +74,8 @@ def look_at_replica() -> Iterator[Finding]:
         yield warning("Replica", text, f"Start it, or check DATABASE_REPLICA_URL. {todo}")
     else:
         text = f"It is {behind_s:.1f} s behind." if behind_s else "It has all that the primary has."
+        if behind_s == float("inf"):
+            text = "It hasn't replayed a transaction since it started."
         is_late = behind_s > settings.REPLICA_MAX_LAG_S
         yield (
             warning("Replica", text, f"Look at its log. {todo}") if is_late else ok("Replica", text)

@@ -107,8 +107,8 @@ def reference_sentence(numbers: Sequence[str]) -> str:
     if not numbers:
         return ""
     return ngettext(
-        "Your bank finds it under the reference %(numbers)s.",
-        "Your bank finds it under the references %(numbers)s.",
+        "Your bank can find the refund under reference number %(numbers)s.",
+        "Your bank can find the refund under reference numbers %(numbers)s.",
         len(numbers),
     ) % {"numbers": ", ".join(numbers)}
 

@@ -51,7 +51,7 @@ def test_the_reference_is_told_once_the_acquirer_has_it(
     assert len(number) == 23
     assert number in unescape(panel(as_alice, conversation))
     action = OrderAction.objects.get()
-    sentence = f"Your bank finds it under the reference {number}."
+    sentence = f"Your bank can find the refund under reference number {number}."
     assert reply_text(action, language="en").endswith(sentence)
     assert number in reply_text(action, language="de")
     facts = texts.facts_of_event(order.events.get(kind=EventKind.REFUNDED))
@@ -73,7 +73,7 @@ def test_of_several_refund_transactions_only_what_moved_is_named(client: DirectC
     failed = replace(read.refunds[0].transactions[0], status="FAILURE")
     assert bank_references(replace(read.refunds[0], transactions=(failed,)), read) == ()
     with translation.override("en"):
-        assert refunds.reference_sentence([number, "2"]).endswith(f"references {number}, 2.")
+        assert refunds.reference_sentence([number, "2"]).endswith(f"reference numbers {number}, 2.")
 
 
 def test_a_list_that_is_read_again_keeps_the_references(client: DirectClient) -> None:
