@@ -16,7 +16,7 @@ from core import queue
 from inbox.accounts import roles
 from inbox.channels import email
 from inbox.channels.errors import NotSent
-from inbox.outbox.claiming import LEASE, backoff
+from inbox.outbox.claiming import take
 from orders.models import ReportEmail
 from orders.reports import monthly
 
@@ -64,15 +64,7 @@ def deliver(row_id: int) -> None:
 
 
 def _claim(row_id: int, *, now: datetime) -> ReportEmail | None:
-    """Take a row, so that no other worker does; None if it isn't due.
-
-    The attempt counts and is backed off from before it begins, even if it kills this worker.
-    """
-    mine = ReportEmail.objects.due(now=now).filter(pk=row_id)
-    attempts = mine.values_list("attempts", flat=True).first()
-    if attempts is None:
-        return None
-    again_at = now + max(LEASE, backoff(attempts + 1))
-    if not mine.filter(attempts=attempts).update(attempts=attempts + 1, next_attempt_at=again_at):
+    """Take a row; None if it isn't due or another worker has it."""
+    if not take(ReportEmail.objects.due(now=now).filter(pk=row_id), now=now):
         return None
     return ReportEmail.objects.select_related("user", "store").get(pk=row_id)

@@ -26,7 +26,7 @@ from inbox.channels import email
 from inbox.channels.errors import NotSent
 from inbox.decisions import notices
 from inbox.models import NoticeState, RequestNotice
-from inbox.outbox.claiming import ATTEMPTS, LEASE, backoff
+from inbox.outbox.claiming import ATTEMPTS, backoff, take
 from inbox.visibility import scope_of
 from orders import services
 from orders.models import ActionState, OrderAction
@@ -79,16 +79,8 @@ def may_decide(user: User, action: OrderAction) -> bool:
 
 
 def _claim(notice_id: int, *, now: datetime) -> RequestNotice | None:
-    """Take a row, so that no other worker does; None if it isn't due.
-
-    The attempt counts and is backed off from before it begins, even if it kills this worker.
-    """
-    mine = RequestNotice.objects.due(now=now).filter(pk=notice_id)
-    attempts = mine.values_list("attempts", flat=True).first()
-    if attempts is None:
-        return None
-    again_at = now + max(LEASE, backoff(attempts + 1))
-    if not mine.filter(attempts=attempts).update(attempts=attempts + 1, next_attempt_at=again_at):
+    """Take a row; None if it isn't due or another worker has it."""
+    if not take(RequestNotice.objects.due(now=now).filter(pk=notice_id), now=now):
         return None
     related = ("user", "action__order__store", "action__requested_by", "action__approved_by")
     return RequestNotice.objects.select_related(*related).get(pk=notice_id)

@@ -60,6 +60,20 @@ def backoff(attempts: int) -> timedelta:
     return timedelta(seconds=BACKOFF_S[min(max(attempts, 1), len(BACKOFF_S)) - 1])
 
 
+def take(email: QuerySet[Any], *, now: datetime) -> bool:
+    """Take the one email that these rows hold if it's due, so that no other worker does; return
+    whether it was taken.
+
+    The attempt counts and is backed off from before it begins, even if it kills this worker.
+    """
+    attempts = email.values_list("attempts", flat=True).first()
+    if attempts is None:
+        return False
+    again_at = now + max(LEASE, backoff(attempts + 1))
+    mine = email.filter(attempts=attempts)
+    return mine.update(attempts=attempts + 1, next_attempt_at=again_at) == 1
+
+
 def due(model: type[models.Model], *, now: datetime) -> QuerySet[Any]:
     """Return the pending rows whose back-off is over and which no worker holds."""
     manager: models.Manager[Any] = model._default_manager

@@ -18,6 +18,7 @@ from inbox.channels import email
 from inbox.channels.errors import NotSent
 from inbox.decisions import emails, people
 from inbox.models import LiveEvent, NoticeChoice, NoticeState, RequestNotice
+from inbox.outbox.claiming import LEASE
 from inbox.tasks import sweep_request_notices
 from inbox.visibility import EVERYTHING, scope_of
 from orders.actions import transitions
@@ -201,7 +202,9 @@ def test_an_address_that_fails_is_retried_and_does_not_hold_up_the_others(
     assert [sent.to for sent in mail.outbox] == [[second.email]]
     failing = RequestNotice.objects.get(user=boss)
     assert (failing.state, failing.attempts) == (NoticeState.PENDING, 2)
+    # It was refused, so it waits for its back-off and not until the lease would end.
     assert failing.next_attempt_at is not None
+    assert failing.next_attempt_at < timezone.now() + LEASE / 2
     RequestNotice.objects.update(next_attempt_at=None)
     sweep_request_notices()
     assert [sent.to for sent in mail.outbox] == [[second.email], [boss.email]]
